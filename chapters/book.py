@@ -23,8 +23,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import matplotlib as mpl
 import matplotlib.animation
-import matplotlib.tri
 import matplotlib.pyplot as plt
+import matplotlib.tri
 import numpy as np
 
 __all__ = ["COLOURS", "extrema", "key_number", "movie", "progress", "triangles", "use_style"]
@@ -163,7 +163,9 @@ def key_number(name: str, value: float, fmt: str = ".6g") -> None:
     """
     if not name.isidentifier():
         raise ValueError(f"key_number: expected a name of letters, digits and _, got {name!r}")
-    value = value.item() if isinstance(value, (np.ndarray, np.generic)) and value.size == 1 else value
+    value = (
+        value.item() if isinstance(value, (np.ndarray, np.generic)) and value.size == 1 else value
+    )
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"key_number {name}: expected one real number, got {value!r}")
     value = int(value) if isinstance(value, numbers.Integral) else float(value)
@@ -171,7 +173,7 @@ def key_number(name: str, value: float, fmt: str = ".6g") -> None:
         raise ValueError(f"key_number {name}: expected a finite number, got {value}")
     shown = format(value, fmt)
 
-    if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()) is not None:
+    if "ipykernel" in sys.modules:
         from IPython.display import display
 
         prefix = "application/papermill.record/"  # myst-nb's mark for "keep, do not show"
@@ -292,9 +294,13 @@ def movie(
         If ffmpeg is not installed or fails.
     """
     if not alt.strip():
-        raise ValueError("movie: expected an alternative text that says what is to be seen, got none")
+        raise ValueError(
+            "movie: expected an alternative text that says what is to be seen, got none"
+        )
     if shutil.which("ffmpeg") is None:
-        raise RuntimeError("movie: the program ffmpeg was not found; apt.txt lists what the book needs")
+        raise RuntimeError(
+            "movie: the program ffmpeg was not found; apt.txt lists what the book needs"
+        )
     frames = list(range(frames)) if isinstance(frames, int) else frames
     with contextlib.suppress(TypeError):
         if len(frames) > MOVIE_FRAMES:

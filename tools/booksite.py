@@ -23,15 +23,14 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 from docutils import nodes
-from docutils.parsers.rst import directives
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-import execute  # noqa: E402
-import ledger  # noqa: E402
+import execute
+import ledger
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +43,12 @@ def execute_chapters(app) -> None:
     try:
         results = execute.execute(root)
     except execute.BookError as error:
-        raise ExtensionError(f"the book was not built, because a chapter failed.\n\n{error}") from None
-    app.env.mystnb_config = app.env.mystnb_config.copy(execution_cache_path=str(execute.cache_folder(root)))
+        raise ExtensionError(
+            f"the book was not built, because a chapter failed.\n\n{error}"
+        ) from None
+    app.env.mystnb_config = app.env.mystnb_config.copy(
+        execution_cache_path=str(execute.cache_folder(root))
+    )
     app.env.book_results = results
 
 
@@ -72,7 +75,6 @@ class Ledger(SphinxDirective):
     """``{ledger} NAME``: the chapter's key numbers and what they are compared with; all, without NAME."""
 
     optional_arguments = 1
-    option_spec = {"class": directives.class_option}
 
     def run(self) -> list[nodes.Node]:
         root = pathlib.Path(self.env.srcdir)
@@ -89,7 +91,10 @@ class Ledger(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines)) if lines else []
 
     def table(self, name: str, rows: dict, result: dict) -> list[str]:
-        out = ["| number | source | reference | here | difference | |", "| --- | --- | --- | --- | --- | --- |"]
+        out = [
+            "| number | source | reference | here | difference | |",
+            "| --- | --- | --- | --- | --- | --- |",
+        ]
         for number, value in result["key_numbers"].items():
             row = rows.get(number, {"what": f"`{number}`"})
             fmt = result["formats"][number]
@@ -98,14 +103,23 @@ class Ledger(SphinxDirective):
                 bounds = [f"≥ {row['min']:g}"] if "min" in row else []
                 difference = ", ".join(bounds + ([f"≤ {row['max']:g}"] if "max" in row else []))
             else:
-                difference = f"{abs(value - goal) / abs(goal):.1e}" if goal else f"{abs(value):.1e} (abs)"
+                difference = (
+                    f"{abs(value - goal) / abs(goal):.1e}" if goal else f"{abs(value):.1e} (abs)"
+                )
             passed = "✓" if ledger.check(value, row) is None else "✗"
             reference = self.shown(row.get("reference"), fmt)
             if row.get("cite", "exact") != "exact":
                 reference += f" {{cite}}`{row['cite']}`"
             elif "reference" in row:
                 reference += " (exact)"
-            cells = [row["what"], self.shown(row.get("source"), fmt), reference, format(value, fmt), difference, passed]
+            cells = [
+                row["what"],
+                self.shown(row.get("source"), fmt),
+                reference,
+                format(value, fmt),
+                difference,
+                passed,
+            ]
             out.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         return [*out, ""]
 
@@ -127,7 +141,9 @@ def check_alternative_text(app, doctree, docname) -> None:
             )  # fmt: skip
 
 
-EMBEDDED = re.compile(r'(src|poster)="data:(?:video/(?P<video>mp4)|image/(?P<image>png));base64,(?P<data>[^"]+)"')
+EMBEDDED = re.compile(
+    r'(src|poster)="data:(?:video/(?P<video>mp4)|image/(?P<image>png));base64,(?P<data>[^"]+)"'
+)
 
 
 def unpack_movies(app, pagename, templatename, context, doctree) -> None:
@@ -157,7 +173,12 @@ class Loads(HTMLParser):
     def handle_starttag(self, tag, attributes):
         given = dict(attributes)
         wanted = ["src", "poster"] if tag != "link" else []
-        if tag == "link" and set((given.get("rel") or "").split()) & {"stylesheet", "icon", "preload", "modulepreload"}:
+        if tag == "link" and set((given.get("rel") or "").split()) & {
+            "stylesheet",
+            "icon",
+            "preload",
+            "modulepreload",
+        }:
             wanted = ["href"]
         if tag == "object":
             wanted.append("data")
@@ -201,7 +222,9 @@ def repository(root: pathlib.Path) -> tuple[str, str] | None:
         return f"https://github.com/{slug}", branch
     git = ["git", "-C", str(root), "remote", "get-url", "origin"]
     answer = subprocess.run(git, capture_output=True, text=True)
-    address = re.fullmatch(r"(?:https://|git@|ssh://git@)github\.com[:/](.+?)(?:\.git)?/?", answer.stdout.strip())
+    address = re.fullmatch(
+        r"(?:https://|git@|ssh://git@)github\.com[:/](.+?)(?:\.git)?/?", answer.stdout.strip()
+    )
     return (f"https://github.com/{address[1]}", branch) if address else None
 
 
@@ -215,14 +238,19 @@ def set_buttons(app, config) -> None:
             "path_to_docs": "",
             "use_repository_button": True,
             "use_issues_button": True,
-            "launch_buttons": {"binderhub_url": "https://mybinder.org", "notebook_interface": "jupyterlab"},
+            "launch_buttons": {
+                "binderhub_url": "https://mybinder.org",
+                "notebook_interface": "jupyterlab",
+            },
         }
 
 
 def setup(app) -> dict:
     app.add_directive("ledger", Ledger)
     app.connect("config-inited", set_buttons)
-    app.connect("builder-inited", execute_chapters, priority=900)  # after myst-nb has made its configuration
+    app.connect(
+        "builder-inited", execute_chapters, priority=900
+    )  # after myst-nb has made its configuration
     app.connect("env-get-outdated", outdated_pages)
     app.connect("doctree-resolved", check_alternative_text)
     app.connect("html-page-context", unpack_movies)

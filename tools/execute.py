@@ -124,7 +124,7 @@ def worker(folder: pathlib.Path) -> None:
     start = time.monotonic()
     try:
         result = nb_run.NotebookRun(folder / "chapter.ipynb", CELL_TIMEOUT).execute()
-    except Exception as error:  # noqa: BLE001  (a dead kernel, or anything the runner lets through)
+    except Exception as error:
         failure = {"cell": current, "summary": f"{type(error).__name__}: {error}", "trace": ""}
     else:
         if result.error:
@@ -241,7 +241,9 @@ def _execute(root: pathlib.Path, names: list[str], jobs: int) -> dict:
     cache = get_cache(cache_folder(root))
     cache.change_cache_limit(10_000)
     notebooks = {name: read_chapter(root, name) for name in names}
-    notebooks = {n: nb for n, nb in notebooks.items() if any(c.cell_type == "code" for c in nb.cells)}
+    notebooks = {
+        n: nb for n, nb in notebooks.items() if any(c.cell_type == "code" for c in nb.cells)
+    }
     known = load_results(root)["chapters"]
 
     waiting = []
@@ -249,11 +251,15 @@ def _execute(root: pathlib.Path, names: list[str], jobs: int) -> dict:
         try:
             cache.match_cache_notebook(notebook)
         except KeyError:
-            cost = known.get(name, {}).get("seconds", notebook.metadata.get("budget", {}).get("seconds", 0))
+            cost = known.get(name, {}).get(
+                "seconds", notebook.metadata.get("budget", {}).get("seconds", 0)
+            )
             waiting.append((cost, name))
     waiting = [name for _, name in sorted(waiting)]  # the longest is popped first
     if waiting:
-        print(f"executing {len(waiting)} of {len(notebooks)} chapters, {jobs} at a time", flush=True)
+        print(
+            f"executing {len(waiting)} of {len(notebooks)} chapters, {jobs} at a time", flush=True
+        )
     failures = _run_all(root, cache, notebooks, waiting, jobs)
 
     results = load_results(root)
@@ -265,7 +271,9 @@ def _execute(root: pathlib.Path, names: list[str], jobs: int) -> dict:
     for name in failures:
         results["chapters"].pop(name, None)
     order = {name: k for k, name in enumerate(chapter_names(root))}
-    results["chapters"] = dict(sorted(results["chapters"].items(), key=lambda item: order.get(item[0], 99)))
+    results["chapters"] = dict(
+        sorted(results["chapters"].items(), key=lambda item: order.get(item[0], 99))
+    )
     save_results(root, results)
     if failures:
         raise BookError("\n\n".join(failures.values()))
@@ -303,10 +311,14 @@ def _run_all(root, cache, notebooks, waiting, jobs) -> dict[str, str]:
                     say(f"{run.name}: FAILED ({done} of {total})")
                     continue
                 uri = str(root / "chapters" / f"{run.name}.md")
-                bundle = CacheBundleIn(notebook, uri, data=costs | {"execution_seconds": costs["seconds"]})
+                bundle = CacheBundleIn(
+                    notebook, uri, data=costs | {"execution_seconds": costs["seconds"]}
+                )
                 cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
                 shutil.rmtree(run.folder)
-                say(f"{run.name}: {costs['seconds']:.1f} s, {costs['peak_mib']:.0f} MiB ({done} of {total})")
+                say(
+                    f"{run.name}: {costs['seconds']:.1f} s, {costs['peak_mib']:.0f} MiB ({done} of {total})"
+                )
     finally:
         for run in running:
             run.stop()
@@ -361,9 +373,13 @@ def glued_numbers(executed: nbformat.NotebookNode) -> tuple[dict, dict]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[1])
+    parser.add_argument(
+        "--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[1]
+    )
     parser.add_argument("--jobs", type=int, default=JOBS)
     parser.add_argument("--worker", type=pathlib.Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -380,7 +396,10 @@ def main() -> int:
 
         for name in options.names:
             complaints = ledger.check_chapter(options.root, name, results)
-            print(*(complaints or [f"{name}: every number is in the ledger and as expected"]), sep="\n")
+            print(
+                *(complaints or [f"{name}: every number is in the ledger and as expected"]),
+                sep="\n",
+            )
             if complaints:
                 return 1
     return 0

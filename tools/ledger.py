@@ -47,7 +47,10 @@ def malformed(row: dict) -> str | None:
     if ("reference" in row) != ("cite" in row):
         return "'reference' and 'cite' go together ('cite: exact' for an exact value)"
     if not row.get("why"):
-        if max(row.get("rtol", 0), row.get("atol", 0)) > RTOL_WITHOUT_REASON or {"min", "max"} & set(row):
+        if max(row.get("rtol", 0), row.get("atol", 0)) > RTOL_WITHOUT_REASON or {
+            "min",
+            "max",
+        } & set(row):
             return "a tolerance or a bound wants its reason: 'why'"
         if "source" in row and not close(row["source"], row):
             return "it differs from the source beyond its tolerance: 'why'?"
@@ -93,10 +96,14 @@ def check_chapter(root: pathlib.Path, chapter: str, results: dict) -> list[str]:
     """Everything in which a chapter's numbers and its rows disagree."""
     rows = load(root).get(chapter, {})
     numbers = results["chapters"][chapter]["key_numbers"]
-    complaints = [f"{chapter}: {n}: recorded, but the ledger has no row" for n in numbers if n not in rows]
+    complaints = [
+        f"{chapter}: {n}: recorded, but the ledger has no row" for n in numbers if n not in rows
+    ]
     for name, row in rows.items():
         if name not in numbers:
-            complaints.append(f"{chapter}: {name}: in the ledger, but the chapter records no such number")
+            complaints.append(
+                f"{chapter}: {name}: in the ledger, but the chapter records no such number"
+            )
         elif complaint := check(numbers[name], row):
             complaints.append(f"{chapter}: {name}: {complaint}")
     return complaints

@@ -1,0 +1,37 @@
+# The commands of the book.  `make book` and `make test` need nothing but git, make, a C compiler and
+# Python 3.11 or later on Debian 12 or Ubuntu 24.04: they install the rest.
+
+SHELL := /bin/bash
+bin := .venv/bin
+export OMP_NUM_THREADS := 1
+
+.PHONY: help book test serve bench clean setup requirements
+
+help:
+	@echo 'make book          build the site: _build/html/index.html'
+	@echo 'make test          run the chapters that have changed, check every number'
+	@echo 'make serve         show the site at http://localhost:8000 (PORT=...)'
+	@echo 'make bench         time, memory and page weight of each chapter'
+	@echo 'make clean         forget the site and every execution'
+	@echo 'make requirements  compile requirements.txt from requirements.in'
+
+book: setup
+	$(bin)/jupyter-book build -W -n --keep-going .
+
+test: setup
+	$(bin)/python -m pytest tests
+
+serve: book
+	$(bin)/python -m http.server --bind localhost --directory _build/html $(or $(PORT),8000)
+
+bench: setup
+	@$(bin)/python tools/bench.py
+
+setup:
+	@tools/setup.sh
+
+requirements: setup
+	$(bin)/uv pip compile --quiet --universal --python-version 3.11 --no-header requirements.in -o requirements.txt
+
+clean:
+	rm -rf _build

@@ -1,0 +1,89 @@
+"""The book's tests share one execution of the chapters, and a way to build a throw-away book."""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "chapters")]
+
+import execute  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def execution(request):
+    """What executing the book yields: (results, message of the failures or None)."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():  # it takes minutes, and says how far it is
+        print()
+        try:
+            return execute.execute(ROOT), None
+        except execute.BookError as error:
+            return execute.load_results(ROOT), str(error)
+
+
+HEADER = """\
+---
+jupytext:
+  text_representation: {extension: .md, format_name: myst}
+kernelspec: {name: python3, display_name: Python 3, language: python}
+execution: {timeout: 60}
+---
+"""
+
+
+class ThrowAwayBook:
+    """A book of one chapter, built by the same tools and settings as this one."""
+
+    def __init__(self, root: pathlib.Path):
+        self.root = root
+        for folder in ("chapters", "tests"):
+            (root / folder).mkdir()
+        shutil.copytree(
+            ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        for name in ("_config.yml", "references.bib", "requirements.txt", "chapters/book.py"):
+            shutil.copy(ROOT / name, root / name)
+        (root / "_toc.yml").write_text(
+            "format: jb-book\nroot: intro\nchapters: [{file: chapters/page}]\n"
+        )
+        (root / "intro.md").write_text("# A book\n\n```{bibliography}\n```\n")
+        (root / "tests" / "key_numbers.yml").write_text("page: {}\n")
+
+    def write(self, body: str, header: str = HEADER) -> None:
+        (self.root / "chapters" / "page.md").write_text(header + textwrap.dedent(body))
+
+    def line(self, text: str) -> int:
+        """The number of the line of the chapter that contains ``text``."""
+        lines = (self.root / "chapters" / "page.md").read_text().splitlines()
+        return next(k for k, line in enumerate(lines, start=1) if text in line)
+
+    def build(self) -> subprocess.CompletedProcess:
+        """``make book``'s own command; its output in ``stdout``, errors included."""
+        command = [
+            str(ROOT / ".venv/bin/jupyter-book"),
+            "build",
+            "-W",
+            "-n",
+            "--keep-going",
+            str(self.root),
+        ]
+        return subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
+        )
+
+    def page(self) -> str:
+        return (self.root / "_build" / "html" / "chapters" / "page.html").read_text()
+
+    def execute(self) -> dict:
+        return execute.execute(self.root)
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A throw-away book; write its one chapter, then build it."""
+    return ThrowAwayBook(tmp_path)
