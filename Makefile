@@ -16,6 +16,7 @@ help:
 	@echo 'make requirements  compile requirements.txt from requirements.in'
 
 book: setup
+	$(bin)/python tools/execute.py
 	$(bin)/jupyter-book build -W -n --keep-going .
 
 test: setup

@@ -1,6 +1,7 @@
 """The book's tests share one execution of the chapters, and a way to build a throw-away book."""
 
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -78,6 +79,10 @@ class ThrowAwayBook:
 
     def page(self) -> str:
         return (self.root / "_build" / "html" / "chapters" / "page.html").read_text()
+
+    def words(self) -> str:
+        """The page without its tags."""
+        return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", self.page()))
 
     def execute(self) -> dict:
         return execute.execute(self.root)

@@ -36,11 +36,11 @@ def test_helper_change_reaches_the_page(book):
     other.write_text("ANSWER = 42\n")
     book.write(GOOD)
     book.build()
-    assert "The answer is 42.00" in book.page()
+    assert "The answer is 42.00" in book.words()
     other.write_text("ANSWER = 43\n")
     built = book.build()
     assert "page: started" in built.stdout
-    assert "The answer is 43.00" in book.page()
+    assert "The answer is 43.00" in book.words()
 
 
 def test_requirements_change_executes_again(book, capsys):
@@ -60,11 +60,11 @@ def test_ledger_change_reaches_the_page(book):
     rows = book.root / "tests" / "key_numbers.yml"
     rows.write_text("page: {answer: {what: the first wording, source: 42}}\n")
     book.build()
-    assert "the first wording" in book.page()
+    assert "the first wording" in book.words()
     rows.write_text("page: {answer: {what: the second wording, source: 42}}\n")
     built = book.build()
     assert "started" not in built.stdout
-    assert "the second wording" in book.page()
+    assert "the second wording" in book.words()
 
 
 def test_results_file(book):

@@ -135,10 +135,13 @@ def check_alternative_text(app, doctree, docname) -> None:
     """Warn of each image that says nothing to a reader who cannot see it."""
     for image in doctree.findall(nodes.image):
         if not str(image.get("alt", "")).strip():
+            place = image
+            while not place.line and place.parent is not None:  # an image has none of its own
+                place = place.parent
             logger.warning(
-                "image without alternative text (give `alt` to the figure, or mystnb.image.alt to the cell)",
-                location=image, type="book", subtype="alt",
-            )  # fmt: skip
+                "image without alternative text: give the figure an `alt`, the cell a `mystnb.image.alt`",
+                location=(docname, place.line),
+            )
 
 
 EMBEDDED = re.compile(
