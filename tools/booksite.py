@@ -96,7 +96,7 @@ class Ledger(SphinxDirective):
             "| --- | --- | --- | --- | --- | --- |",
         ]
         for number, value in result["key_numbers"].items():
-            row = rows.get(number, {"what": f"`{number}`"})
+            row = rows.get(number, {"what": f"`{number}` (no row)", "expected": float("nan")})
             fmt = result["formats"][number]
             goal = ledger.target(row)
             if goal is None:

