@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from conftest import ROOT
 
 GOOD = """
@@ -114,3 +115,20 @@ def test_every_chapter_has_its_front_matter():
         assert metadata["kernelspec"]["name"] == "python3", name
         assert metadata["execution"]["timeout"] > 0, name
         assert set(metadata["budget"]) == {"seconds", "mib"}, name
+
+
+@pytest.mark.parametrize(
+    "number, printed",
+    [
+        ("3.4e-08", "3.4\u2009·\u200910⁻⁸"),
+        ("-1e+12", "−1\u2009·\u200910¹²"),
+        ("-0.50", "−0.50"),
+        ("1.3%", "1.3\u202f%"),
+        ("42", "42"),
+        ("a word", "a word"),
+    ],
+)
+def test_numbers_are_printed_as_in_a_book(number, printed):
+    import booksite
+
+    assert booksite.typeset(number) == printed

@@ -98,14 +98,13 @@ class Ledger(SphinxDirective):
         for number, value in result["key_numbers"].items():
             row = rows.get(number, {"what": f"`{number}` (no row)", "expected": float("nan")})
             fmt = result["formats"][number]
-            goal = ledger.target(row)
-            if goal is None:
-                bounds = [f"≥ {row['min']:g}"] if "min" in row else []
-                difference = ", ".join(bounds + ([f"≤ {row['max']:g}"] if "max" in row else []))
-            else:
-                difference = (
-                    f"{abs(value - goal) / abs(goal):.1e}" if goal else f"{abs(value):.1e} (abs)"
+            if (goal := ledger.target(row)) is None:
+                signs = {"min": "≥", "max": "≤"}
+                difference = ", ".join(
+                    f"{signs[k]} {typeset(f'{row[k]:g}')}" for k in signs if k in row
                 )
+            else:
+                difference = typeset(f"{abs(value - goal) / (abs(goal) or 1):.1e}")
             passed = "✓" if ledger.check(value, row) is None else "✗"
             reference = self.shown(row.get("reference"), fmt)
             if row.get("cite", "exact") != "exact":
@@ -116,7 +115,7 @@ class Ledger(SphinxDirective):
                 row["what"],
                 self.shown(row.get("source"), fmt),
                 reference,
-                format(value, fmt),
+                self.shown(value, fmt),
                 difference,
                 passed,
             ]
@@ -125,7 +124,7 @@ class Ledger(SphinxDirective):
 
     @staticmethod
     def shown(value, fmt: str) -> str:
-        return "" if value is None else format(value, fmt)
+        return "" if value is None else typeset(format(value, fmt))
 
 
 # ------------------------------------------------------------------------------ pages
@@ -142,6 +141,28 @@ def check_alternative_text(app, doctree, docname) -> None:
                 "image without alternative text: give the figure an `alt`, the cell a `mystnb.image.alt`",
                 location=(docname, place.line),
             )
+
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def typeset(number: str) -> str:
+    """A formatted number as it is printed: ``-3.4e-08`` becomes ``−3.4 · 10⁻⁸`` (thin spaces)."""
+    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)(?:e([+-]\d+))?(%?)", number)
+    if not match:
+        return number
+    mantissa, exponent, percent = match[1].replace("-", "−"), match[2], match[3]
+    if exponent is not None:
+        mantissa += "\u2009·\u200910" + str(int(exponent)).translate(SUPERSCRIPTS)
+    return mantissa + ("\u202f%" if percent else "")
+
+
+def typeset_numbers(app, doctree, docname) -> None:
+    """Print the numbers that the text quotes as a book prints them."""
+    for node in doctree.findall(nodes.inline):
+        if "pasted-text" in node["classes"]:
+            text = typeset(node.astext())
+            node[:] = [nodes.Text(text)]
 
 
 EMBEDDED = re.compile(
@@ -256,6 +277,7 @@ def setup(app) -> dict:
     )  # after myst-nb has made its configuration
     app.connect("env-get-outdated", outdated_pages)
     app.connect("doctree-resolved", check_alternative_text)
+    app.connect("doctree-resolved", typeset_numbers)
     app.connect("html-page-context", unpack_movies)
     app.connect("build-finished", weigh_pages, priority=900)  # after the assets have been copied
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
