@@ -95,7 +95,10 @@ petsc() {
 }
 
 # At Python's own -O3 -g one compiler process takes over 20 GB for the generated bindings.
-bindings() { CFLAGS="-O1 -g0" install petsc4py slepc slepc4py; }
+# One after the other: each is compiled against the one before.
+bindings() {
+  for package in petsc4py slepc slepc4py; do CFLAGS="-O1 -g0" install $package || return; done
+}
 
 # PyPI's wheel brings an HDF5 without MPI.
 parallel_h5py() {
