@@ -6,6 +6,7 @@ CONTRIBUTING.md explains the fields of ``tests/key_numbers.yml``.
 from __future__ import annotations
 
 import pathlib
+import re
 
 import yaml
 
@@ -23,9 +24,13 @@ def load(root: pathlib.Path) -> dict[str, dict[str, dict]]:
         If a row lacks what it needs or has a field that is not known.
     """
     ledger = yaml.safe_load((root / "tests" / "key_numbers.yml").read_text()) or {}
+    cited = set(re.findall(r"^@\w+\{(\S+?),", (root / "references.bib").read_text(), flags=re.M))
     for chapter, rows in ledger.items():
         for name, row in (rows or {}).items():
-            if complaint := malformed(row):
+            complaint = malformed(row)
+            if complaint is None and row.get("cite", "exact") not in {"exact", *cited}:
+                complaint = f"cite is {row['cite']!r}, expected 'exact' or a key of references.bib"
+            if complaint:
                 raise ValueError(f"tests/key_numbers.yml: {chapter}: {name}: {complaint}")
     return {chapter: rows or {} for chapter, rows in ledger.items()}
 
