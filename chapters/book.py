@@ -16,16 +16,17 @@ import numbers
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 
 import matplotlib as mpl
-import matplotlib.animation
 import matplotlib.pyplot as plt
 import matplotlib.tri
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 __all__ = ["COLOURS", "extrema", "key_number", "movie", "progress", "triangles", "use_style"]
 
@@ -307,40 +308,65 @@ def movie(
             raise ValueError(f"movie: expected at most {MOVIE_FRAMES} frames, got {len(frames)}")
     wanted = poster if poster is not None else _middle(frames)
 
-    writer = mpl.animation.FFMpegWriter(
-        fps=fps,
-        codec="libx264",
-        # even sides, which the codec wants; index first, so that a browser starts at once
-        extra_args=[
-            *("-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white", "-pix_fmt", "yuv420p"),
-            *("-crf", "27", "-preset", "slow", "-movflags", "+faststart", "-threads", "1"),
-        ],
-    )
+    fig.set_dpi(dpi)
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()  # lets the layout settle once; it must not breathe from frame to frame
+    fig.set_layout_engine("none")
+    width, height = canvas.get_width_height()
     count, poster_png = 0, None
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "movie.mp4"
-        fig.set_dpi(dpi)
-        fig.canvas.draw()  # lets the layout settle once; it must not breathe from frame to frame
-        fig.set_layout_engine("none")
-        with mpl.rc_context({"savefig.bbox": None}), writer.saving(fig, str(path), dpi):
+        with _encoder(path, width, height, fps) as encoder:
             for count, frame in enumerate(progress(frames, "movie frames"), start=1):
                 if count > MOVIE_FRAMES:
                     raise ValueError(f"movie: expected at most {MOVIE_FRAMES} frames, got more")
                 update(frame)
-                writer.grab_frame()
+                canvas.draw()
+                encoder.write(canvas.buffer_rgba())
                 if count == 1 or count - 1 == wanted:
-                    poster_png = _snapshot(fig, dpi)
+                    poster_png = _png(canvas)
         if count == 0:
             raise ValueError("movie: expected at least one frame, got none")
         mp4 = path.read_bytes()
-    size = tuple(int(side) for side in fig.get_size_inches() * dpi)
     plt.close(fig)
     if len(mp4) > megabytes * 1e6:
         raise ValueError(
             f"movie: expected at most {megabytes} MB, got {len(mp4) / 1e6:.2f} MB in {count} frames;"
             " fewer frames, a smaller figure or calmer textures help"
         )
-    return Video(mp4, poster_png, alt, size)
+    return Video(mp4, poster_png, alt, (width, height))
+
+
+@contextlib.contextmanager
+def _encoder(path: pathlib.Path, width: int, height: int, fps: int):
+    """ffmpeg, writing a movie to ``path`` from the frames (RGBA bytes) that it is fed."""
+    command = ["ffmpeg", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgba"]
+    command += ["-s", f"{width}x{height}", "-r", str(fps), "-i", "-", "-threads", "1"]
+    # even sides, which the codec wants; index first, so that a browser starts at once
+    command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white", "-movflags", "+faststart"]
+    command += [
+        "-c:v",
+        "libx264",
+        "-pix_fmt",
+        "yuv420p",
+        "-crf",
+        "27",
+        "-preset",
+        "slow",
+        str(path),
+    ]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, **pipes)
+    try:
+        yield process.stdin
+        _, complaint = process.communicate()
+    except BrokenPipeError:
+        complaint = process.stderr.read()
+    finally:
+        process.kill()
+        process.wait()
+    if complaint:
+        raise RuntimeError(f"movie: ffmpeg failed: {complaint.decode().strip()}")
 
 
 def _middle(frames) -> int:
@@ -350,7 +376,9 @@ def _middle(frames) -> int:
         return 0
 
 
-def _snapshot(fig, dpi) -> bytes:
+def _png(canvas) -> bytes:
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=dpi, pil_kwargs={"optimize": True})
+    plt.imsave(
+        buffer, np.asarray(canvas.buffer_rgba()), format="png", pil_kwargs={"optimize": True}
+    )
     return buffer.getvalue()
