@@ -174,7 +174,9 @@ class Run:
         with contextlib.suppress(psutil.Error):
             for process in [self.process, *self.process.children(recursive=True)]:
                 with contextlib.suppress(psutil.Error):
-                    total += process.memory_info().rss
+                    # a child that has just been forked still shows its parent's memory
+                    if time.time() - process.create_time() > 2 * SAMPLE:
+                        total += process.memory_info().rss
         self.peak_bytes = max(self.peak_bytes, total)
         return running
 
