@@ -86,9 +86,11 @@ class Ledger(SphinxDirective):
             if name not in results:
                 raise self.error(f"ledger: expected a chapter ({', '.join(results)}), got {name!r}")
             if not self.arguments:
-                lines += [f"## {{doc}}`/chapters/{name}`", ""]
+                text = (root / "chapters" / f"{name}.md").read_text()
+                title = re.search(r"^# (.+)$", text, flags=re.M)[1]
+                lines += [f"## {title}", "", f"In {{doc}}`/chapters/{name}`.", ""]
             lines += self.table(name, rows.get(name, {}), results[name])
-        return self.parse_text_to_nodes("\n".join(lines)) if lines else []
+        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
     def table(self, name: str, rows: dict, result: dict) -> list[str]:
         out = [
@@ -104,7 +106,8 @@ class Ledger(SphinxDirective):
                     f"{signs[k]} {typeset(f'{row[k]:g}')}" for k in signs if k in row
                 )
             else:
-                difference = typeset(f"{abs(value - goal) / (abs(goal) or 1):.1e}")
+                difference = abs(value - goal) / (abs(goal) or 1)
+                difference = typeset(f"{difference:.1e}") if difference else "0"
             passed = "✓" if ledger.check(value, row) is None else "✗"
             reference = self.shown(row.get("reference"), fmt)
             if row.get("cite", "exact") != "exact":

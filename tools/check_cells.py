@@ -60,7 +60,7 @@ def formatted(code: list[str]) -> list[str]:
         input="\n".join(code) + "\n", capture_output=True, text=True, check=True,
     )  # fmt: skip
     lines = answer.stdout.splitlines()
-    return lines[:-1] + [lines[-1] + ";"] if silent and not lines[-1].endswith(";") else lines
+    return [*lines[:-1], lines[-1] + ";"] if silent and not lines[-1].endswith(";") else lines
 
 
 def rewrite(path: pathlib.Path) -> None:
