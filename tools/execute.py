@@ -170,12 +170,13 @@ class Run:
     def sample(self) -> bool:
         """Look at the memory of the whole family; True while it runs."""
         running = self.process.poll() is None
-        total = 0
+        commands, total = {}, 0
         with contextlib.suppress(psutil.Error):
             for process in [self.process, *self.process.children(recursive=True)]:
                 with contextlib.suppress(psutil.Error):
-                    # a child that has just been forked still shows its parent's memory
-                    if time.time() - process.create_time() > 2 * SAMPLE:
+                    commands[process.pid] = process.cmdline()
+                    # a child that is about to become a compiler still is, and shows, its parent
+                    if commands.get(process.ppid()) != commands[process.pid]:
                         total += process.memory_info().rss
         self.peak_bytes = max(self.peak_bytes, total)
         return running
