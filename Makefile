@@ -15,6 +15,7 @@ help:
 	@echo 'make clean         forget the site and every execution'
 	@echo 'make requirements  compile requirements.txt from requirements.in'
 
+# The site would execute the chapters by itself; before it, a failure is not buried in Sphinx's traceback.
 book: setup
 	$(bin)/python tools/execute.py
 	$(bin)/jupyter-book build -W -n --keep-going .

@@ -52,20 +52,19 @@ def execute_chapters(app) -> None:
     app.env.book_results = results
 
 
-def page_keys(env: BuildEnvironment) -> dict[str, str]:
-    """For each page that shows something executed, a digest of what it depends on."""
+def execution_digest(env: BuildEnvironment) -> str:
+    """A digest of all that the pages may show of the execution and the ledger."""
     root = pathlib.Path(env.srcdir)
     numbers = {name: row["key_numbers"] for name, row in env.book_results["chapters"].items()}
     rows = (root / "tests" / "key_numbers.yml").read_text()
-    shared = execute.environment_key(root) + json.dumps(numbers) + rows
-    return {"ledger": hashlib.sha256(shared.encode()).hexdigest()}
+    shown = execute.environment_key(root) + json.dumps(numbers) + rows
+    return hashlib.sha256(shown.encode()).hexdigest()
 
 
 def outdated_pages(app, env, added, changed, removed) -> list[str]:
     """All pages, where any number of any chapter has changed: each may quote it."""
-    keys, before = page_keys(env), getattr(env, "book_page_keys", None)
-    env.book_page_keys = keys
-    return [] if keys == before else list(env.found_docs)
+    before, env.book_digest = getattr(env, "book_digest", None), execution_digest(env)
+    return [] if env.book_digest == before else list(env.found_docs)
 
 
 # ----------------------------------------------------------------------------- ledger
@@ -275,9 +274,8 @@ def set_buttons(app, config) -> None:
 def setup(app) -> dict:
     app.add_directive("ledger", Ledger)
     app.connect("config-inited", set_buttons)
-    app.connect(
-        "builder-inited", execute_chapters, priority=900
-    )  # after myst-nb has made its configuration
+    # after myst-nb has made its configuration
+    app.connect("builder-inited", execute_chapters, priority=900)
     app.connect("env-get-outdated", outdated_pages)
     app.connect("doctree-resolved", check_alternative_text)
     app.connect("doctree-resolved", typeset_numbers)

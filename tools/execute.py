@@ -354,12 +354,12 @@ def save_results(root: pathlib.Path, results: dict) -> None:
 def from_cache(cache, notebook) -> dict:
     """Costs and key numbers of a chapter whose execution is in the cache."""
     record: NbCacheRecord = cache.match_cache_notebook(notebook)
-    executed = cache.get_cache_bundle(record.pk).nb
+    values, formats = glued_numbers(cache.get_cache_bundle(record.pk).nb)
     return {
         "seconds": round(record.data["seconds"], 2),
         "peak_mib": round(record.data["peak_mib"], 1),
-        "key_numbers": glued_numbers(executed)[0],
-        "formats": glued_numbers(executed)[1],
+        "key_numbers": values,
+        "formats": formats,
     }
 
 
