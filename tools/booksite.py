@@ -2,7 +2,8 @@
 
 - The chapters are executed, once, before the first page is read (``execute.py``).
 - A page is read again when the execution it shows has changed.
-- ``{ledger}`` shows the key numbers beside what they are compared with.
+- Directives show what the execution gave (``ledgerpage.py``).
+- Each chapter can be downloaded as an executed notebook (``downloads.py``).
 - An image without alternative text is a warning, and warnings fail the build.
 - A movie leaves the page for a file of its own.
 - No page asks another host for anything.
@@ -26,11 +27,11 @@ from docutils import nodes
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
-from sphinx.util.docutils import SphinxDirective
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import downloads
 import execute
-import ledger
+import ledgerpage
 
 logger = logging.getLogger(__name__)
 
@@ -67,68 +68,6 @@ def outdated_pages(app, env, added, changed, removed) -> list[str]:
     return [] if env.book_digest == before else list(env.found_docs)
 
 
-# ----------------------------------------------------------------------------- ledger
-
-
-class Ledger(SphinxDirective):
-    """``{ledger} NAME``: the chapter's key numbers and what they are compared with; all, without NAME."""
-
-    optional_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        root = pathlib.Path(self.env.srcdir)
-        self.env.note_dependency(str(root / "tests" / "key_numbers.yml"))
-        rows, results = ledger.load(root), self.env.book_results["chapters"]
-        names = self.arguments or list(results)
-        lines = []
-        for name in names:
-            if name not in results:
-                raise self.error(f"ledger: expected a chapter ({', '.join(results)}), got {name!r}")
-            if not self.arguments:
-                text = (root / "chapters" / f"{name}.md").read_text()
-                title = re.search(r"^# (.+)$", text, flags=re.M)[1]
-                lines += [f"## {title}", "", f"In {{doc}}`/chapters/{name}`.", ""]
-            lines += self.table(name, rows.get(name, {}), results[name])
-        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
-
-    def table(self, name: str, rows: dict, result: dict) -> list[str]:
-        out = [
-            "| number | source | reference | here | difference | |",
-            "| --- | --- | --- | --- | --- | --- |",
-        ]
-        for number, value in result["key_numbers"].items():
-            row = rows.get(number, {"what": f"`{number}` (no row)", "expected": float("nan")})
-            fmt = result["formats"][number]
-            if (goal := ledger.target(row)) is None:
-                signs = {"min": "≥", "max": "≤"}
-                difference = ", ".join(
-                    f"{signs[k]} {typeset(f'{row[k]:g}')}" for k in signs if k in row
-                )
-            else:
-                difference = abs(value - goal) / (abs(goal) or 1)
-                difference = typeset(f"{difference:.1e}") if difference else "0"
-            passed = "✓" if ledger.check(value, row) is None else "✗"
-            reference = self.shown(row.get("reference"), fmt)
-            if row.get("cite", "exact") != "exact":
-                reference += f" {{cite}}`{row['cite']}`"
-            elif "reference" in row:
-                reference += " (exact)"
-            cells = [
-                row["what"],
-                self.shown(row.get("source"), fmt),
-                reference,
-                self.shown(value, fmt),
-                difference,
-                passed,
-            ]
-            out.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-        return [*out, ""]
-
-    @staticmethod
-    def shown(value, fmt: str) -> str:
-        return "" if value is None else typeset(format(value, fmt))
-
-
 # ------------------------------------------------------------------------------ pages
 
 
@@ -145,25 +84,11 @@ def check_alternative_text(app, doctree, docname) -> None:
             )
 
 
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def typeset(number: str) -> str:
-    """A formatted number as it is printed: ``-3.4e-08`` becomes ``−3.4 · 10⁻⁸`` (thin spaces)."""
-    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)(?:e([+-]\d+))?(%?)", number)
-    if not match:
-        return number
-    mantissa, exponent, percent = match[1].replace("-", "−"), match[2], match[3]
-    if exponent is not None:
-        mantissa += "\u2009·\u200910" + str(int(exponent)).translate(SUPERSCRIPTS)
-    return mantissa + ("\u202f%" if percent else "")
-
-
 def typeset_numbers(app, doctree, docname) -> None:
     """Print the numbers that the text quotes as a book prints them."""
     for node in doctree.findall(nodes.inline):
         if "pasted-text" in node["classes"]:
-            text = typeset(node.astext())
+            text = ledgerpage.typeset(node.astext())
             node[:] = [nodes.Text(text)]
 
 
@@ -271,8 +196,16 @@ def set_buttons(app, config) -> None:
         }
 
 
+def without_thebe(app, config) -> None:
+    """Disconnect sphinx-thebe, which Jupyter Book loads, unasked, and its theme once more."""
+    for listeners in app.events.listeners.values():
+        for listener in [k for k in listeners if k.handler.__module__ == "sphinx_thebe"]:
+            app.disconnect(listener.id)
+
+
 def setup(app) -> dict:
-    app.add_directive("ledger", Ledger)
+    ledgerpage.setup(app)
+    app.connect("config-inited", without_thebe)
     app.connect("config-inited", set_buttons)
     # after myst-nb has made its configuration
     app.connect("builder-inited", execute_chapters, priority=900)
@@ -280,5 +213,6 @@ def setup(app) -> dict:
     app.connect("doctree-resolved", check_alternative_text)
     app.connect("doctree-resolved", typeset_numbers)
     app.connect("html-page-context", unpack_movies)
+    app.connect("html-page-context", downloads.offer, priority=502)  # the theme's own buttons first
     app.connect("build-finished", weigh_pages, priority=900)  # after the assets have been copied
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
