@@ -159,7 +159,7 @@ def save_checkpoint(path, about: dict, functions: dict, **series) -> None:
     Parameters
     ----------
     path
-        The file.
+        The file; None for none, and then nothing is done.
     about
         What tells this run from others, ``{name: number or text}``: the chapter, its parameters.
     functions
@@ -167,6 +167,8 @@ def save_checkpoint(path, about: dict, functions: dict, **series) -> None:
     series
         Arrays, the same on every rank: what has been recorded, and how far the run has come.
     """
+    if path is None:
+        return
     from firedrake import CheckpointFile
 
     path, (mesh, identity) = pathlib.Path(path), _identity(about, functions)
@@ -195,7 +197,7 @@ def load_checkpoint(path, about: dict, functions: dict) -> dict[str, np.ndarray]
 
     Returns
     -------
-    ``{name: array}``, or None if there is no such file.
+    ``{name: array}``, or None if there is no such file, or ``path`` is None.
 
     Raises
     ------
@@ -203,6 +205,8 @@ def load_checkpoint(path, about: dict, functions: dict) -> dict[str, np.ndarray]
         If the file is not whole, or belongs to another run or another mesh; it says what was
         expected and what came, on every rank, and leaves ``functions`` as they were.
     """
+    if path is None:
+        return None
     from firedrake import CheckpointFile
     from mpi4py import MPI
 
