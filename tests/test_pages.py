@@ -13,7 +13,8 @@ import threading
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import ROOT, chromium
+from browser import chromium
+from conftest import ROOT
 from playwright.sync_api import sync_playwright
 
 SITE = ROOT / "_build" / "html"
