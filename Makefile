@@ -5,12 +5,13 @@ SHELL := /bin/bash
 bin := .venv/bin
 export OMP_NUM_THREADS := 1
 
-.PHONY: help book test serve bench clean setup requirements
+.PHONY: help book test serve lab bench clean setup requirements
 
 help:
 	@echo 'make book          build the site: _build/html/index.html'
 	@echo 'make test          run the chapters that have changed, check every number'
 	@echo 'make serve         show the site at http://localhost:8000 (PORT=...)'
+	@echo 'make lab           the chapters as notebooks, in JupyterLab (PORT=...)'
 	@echo 'make bench         time, memory and page weight of each chapter'
 	@echo 'make clean         forget the site and every execution'
 	@echo 'make requirements  compile requirements.txt from requirements.in'
@@ -25,6 +26,10 @@ test: setup
 
 serve: book
 	$(bin)/python -m http.server --bind localhost --directory _build/html $(or $(PORT),8000)
+
+# With the settings that Binder has: a chapter opens as a notebook.
+lab: setup
+	JUPYTER_CONFIG_PATH=binder/jupyter $(bin)/jupyter lab --allow-root --port $(or $(PORT),8888)
 
 bench: setup
 	@$(bin)/python tools/bench.py
