@@ -5,11 +5,12 @@ SHELL := /bin/bash
 bin := .venv/bin
 export OMP_NUM_THREADS := 1
 
-.PHONY: help book test serve lab bench clean setup requirements
+.PHONY: help book test test-mpi serve lab bench clean setup requirements
 
 help:
 	@echo 'make book          build the site: _build/html/index.html'
 	@echo 'make test          run the chapters that have changed, check every number'
+	@echo 'make test-mpi      run every Firedrake chapter on 1 and on 2 ranks, check the same numbers'
 	@echo 'make serve         show the site at http://localhost:8000 (PORT=...)'
 	@echo 'make lab           the chapters as notebooks, in JupyterLab (PORT=...)'
 	@echo 'make bench         time, memory and page weight of each chapter'
@@ -23,6 +24,10 @@ book: setup
 
 test: setup
 	$(bin)/python -m pytest tests
+
+# A chapter is the same script on any number of ranks, and interrupted ones resume: about half an hour.
+test-mpi: setup
+	$(bin)/python -m pytest tests -m mpi
 
 serve: book
 	$(bin)/python -m http.server --bind localhost --directory _build/html $(or $(PORT),8000)

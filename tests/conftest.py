@@ -97,3 +97,13 @@ class ThrowAwayBook:
 def book(tmp_path):
     """A throw-away book; write its one chapter, then build it."""
     return ThrowAwayBook(tmp_path)
+
+
+def chromium(playwright):
+    """Debian's Chromium, without a window and without its calls home."""
+    known = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, known)), None)
+    assert program, f"expected one of {', '.join(known)}; apt.txt lists what the book needs"
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    quiet += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    return playwright.chromium.launch(executable_path=program, args=quiet)

@@ -13,10 +13,10 @@ import subprocess
 import time
 import urllib.request
 
-import browser
 import execute
 import pytest
-from conftest import ROOT, launch_path
+from conftest import ROOT, chromium, launch_path
+from playwright.sync_api import sync_playwright
 
 CHAPTER = "minimization"
 
@@ -69,11 +69,13 @@ def lab(tmp_path_factory):
 @pytest.fixture(scope="module")
 def window(lab):
     """A browser's window that has opened the address which the server printed."""
-    with browser.launched() as chromium:
-        page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+    with sync_playwright() as playwright:
+        browser = chromium(playwright)
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.goto(lab[1])
         page.locator("#filebrowser .jp-DirListing-item").first.wait_for()
         yield page
+        browser.close()
 
 
 def test_the_printed_address_shows_the_chapters(window):

@@ -403,7 +403,7 @@ def save_results(root: pathlib.Path, results: dict) -> None:
 def from_cache(cache, notebook) -> dict:
     """Costs and key numbers of a chapter whose execution is in the cache."""
     record: NbCacheRecord = cache.match_cache_notebook(notebook)
-    values, formats, cells = glued_numbers(cache.get_cache_bundle(record.pk).nb)
+    values, formats, cells = glued_numbers(cache.merge_match_into_notebook(notebook)[1])
     return {
         "seconds": round(record.data["seconds"], 2),
         "cpu_seconds": round(record.data["cpu_seconds"], 2),
@@ -417,7 +417,7 @@ def from_cache(cache, notebook) -> dict:
 
 
 def executed(root: pathlib.Path, name: str) -> nbformat.NotebookNode:
-    """The chapter's executed notebook.
+    """The chapter's executed notebook, its text included (the cache holds the code cells only).
 
     Raises
     ------
@@ -425,8 +425,7 @@ def executed(root: pathlib.Path, name: str) -> nbformat.NotebookNode:
         If the cache has no execution of the chapter as it stands.
     """
     cache = get_cache(cache_folder(root))
-    record = cache.match_cache_notebook(read_chapter(root, name))
-    return cache.get_cache_bundle(record.pk).nb
+    return cache.merge_match_into_notebook(read_chapter(root, name))[1]
 
 
 def glued_numbers(executed: nbformat.NotebookNode) -> tuple[dict, dict, dict]:

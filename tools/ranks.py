@@ -1,0 +1,201 @@
+"""Run chapters as scripts on several ranks, without their figures, and compare with the ledger.
+
+usage: ranks.py [NAME ...] [-n RANKS ...] [--root DIR]
+
+NAME is a chapter; every chapter that imports Firedrake if none is given.  RANKS are numbers of
+processes, 1 and 2 if none is given.  Rank 0 alone prints.  A rank that fails takes the run down and says
+in which line of the page.  The key numbers stay in _build/ranks/NAME-RANKS.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import linecache
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+
+import ledger
+from execute import BookError, chapter_names
+from jupytext.myst import myst_to_notebook
+
+RANKS = [1, 2]
+LIMIT = 4  # times the chapter's budget: a rank that waits for another for ever is stopped
+OPEN_MPI = {  # as many ranks as asked for, on whichever cores are free, in a container too
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "OMPI_MCA_hwloc_base_binding_policy": "none",
+    "OMPI_MCA_mpi_yield_when_idle": "1",
+}
+
+
+def page(root: pathlib.Path, name: str) -> pathlib.Path:
+    return root / "chapters" / f"{name}.md"
+
+
+def computing_cells(path: pathlib.Path):
+    """The page's notebook, as jupytext reads it, and its code cells that are not figures."""
+    notebook = myst_to_notebook(path.read_text(), add_source_map=True)
+    first_lines = notebook.metadata["source_map"]
+    cells = [
+        (line, cell)
+        for line, cell in zip(first_lines, notebook.cells, strict=True)
+        if cell.cell_type == "code" and "figure" not in cell.metadata.get("tags", [])
+    ]
+    return notebook, cells
+
+
+def distributed_chapters(root: pathlib.Path) -> list[str]:
+    """The chapters that import Firedrake, in the order of the book."""
+    return [
+        name
+        for name in chapter_names(root)
+        if any(
+            line.startswith(("import firedrake", "from firedrake"))
+            for _, cell in computing_cells(page(root, name))[1]
+            for line in cell.source.splitlines()
+        )
+    ]
+
+
+def script(path: pathlib.Path) -> str:
+    """The chapter as a script, each of its lines where it is on the page, the others empty.
+
+    So a traceback names, and shows, the line of the page.
+    """
+    lines = path.read_text().splitlines()
+    kept = [""] * len(lines)
+    for start, cell in computing_cells(path)[1]:
+        source = cell.source.splitlines()
+        while lines[start : start + len(source)] != source:  # the fence and the cell's options
+            start += 1
+        kept[start : start + len(source)] = source
+    return "\n".join(kept) + "\n"
+
+
+def worker(path: pathlib.Path) -> None:
+    """One rank: run the chapter; if it raises, say where and end all ranks."""
+    from mpi4py import MPI
+
+    world = MPI.COMM_WORLD
+    sys.argv = [str(path)]  # PETSc would take ours for its own
+    sys.path.insert(0, str(path.parent))
+    if world.rank > 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    try:
+        code = compile(script(path), str(path), "exec")
+        exec(code, {"__name__": "__main__", "__file__": str(path)})
+    except BaseException as error:
+        linecache.checkcache()
+        frames = traceback.extract_tb(error.__traceback__)
+        line = [frame.lineno for frame in frames if frame.filename == str(path)]
+        place = f"chapters/{path.name}" + (f":{line[-1]}" if line else "")
+        summary = f"{place}: rank {world.rank} of {world.size}: {type(error).__name__}: {error}"
+        print(f"{''.join(traceback.format_exception(error))}\n{summary}", file=sys.stderr)
+        sys.stdout.flush(), sys.stderr.flush()
+        world.Abort(1)
+
+
+def run(root: pathlib.Path, name: str, ranks: int, environment: dict | None = None) -> dict:
+    """Run a chapter on so many ranks; return its key numbers, and write them to ``_build/ranks``.
+
+    What the chapter prints goes to standard output.  ``environment`` adds variables to ours.
+
+    Raises
+    ------
+    BookError
+        If a rank fails, or none ends in four times the chapter's budget.
+    """
+    root = root.resolve()
+    path = page(root, name)
+    seconds = LIMIT * computing_cells(path)[0].metadata.get("budget", {}).get("seconds", 60)
+    folder = root / "_build" / "ranks" / f"{name}-{ranks}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if shutil.which("mpiexec") is None:
+        raise BookError("mpiexec was not found; apt.txt lists what the book needs")
+    command = ["mpiexec", "-n", str(ranks), sys.executable, __file__, "--worker", str(path)]
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+    (folder / "numbers").touch()
+    to_file = {"KEY_NUMBERS": str(folder / "numbers")}
+    process = subprocess.Popen(
+        command, cwd=folder, env=os.environ | OPEN_MPI | one_thread | to_file | (environment or {}),
+        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        _, complaint = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise BookError(f"chapters/{name}.md on {ranks} ranks: no end after {seconds} s") from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+    if process.returncode:
+        raise BookError(
+            f"chapters/{name}.md on {ranks} ranks ended with status {process.returncode}\n{complaint}"
+        )
+    rows = map(json.loads, (folder / "numbers").read_text().splitlines())
+    numbers = {row["name"]: row["value"] for row in rows}
+    folder.with_suffix(".json").write_text(json.dumps(numbers, indent=1) + "\n")
+    shutil.rmtree(folder)
+    return numbers
+
+
+def compare(root: pathlib.Path, name: str, numbers: dict) -> list[str]:
+    """Everything in which key numbers and the chapter's rows of the ledger disagree."""
+    return ledger.check_chapter(root, name, {"chapters": {name: {"key_numbers": numbers}}})
+
+
+def difference(one: dict, other: dict, name: str) -> float:
+    """How far a key number differs between two runs, relative to the greater of the two."""
+    return abs(one[name] - other[name]) / (max(abs(one[name]), abs(other[name])) or 1.0)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("-n", nargs="+", type=int, default=RANKS, metavar="RANKS", dest="ranks")
+    parser.add_argument(
+        "--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[1]
+    )
+    parser.add_argument("--worker", type=pathlib.Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        worker(options.worker)
+        return 0
+    complaints = []
+    for name in options.names or distributed_chapters(options.root):
+        found = []
+        for ranks in options.ranks:
+            print(f"--- {name} on {ranks} ranks", flush=True)
+            start = time.monotonic()
+            try:
+                found.append(run(options.root, name, ranks))
+            except BookError as error:
+                complaints.append(str(error))
+                continue
+            wrong = compare(options.root, name, found[-1])
+            complaints += [f"{complaint} (on {ranks} ranks)" for complaint in wrong]
+            print(f"--- {time.monotonic() - start:.1f} s, {len(wrong)} not as in the ledger")
+        if len(found) == 2 and found[0].keys() == found[1].keys():
+            by_size = sorted(found[0], key=lambda key: -difference(*found, key))
+            print(f"--- {name}: the greatest relative differences of the two runs")
+            for key in by_size[:10]:
+                one, other = (numbers[key] for numbers in found)
+                print(f"{difference(*found, key):9.1e}  {key}: {one!r}, {other!r}")
+    print(*complaints, sep="\n", file=sys.stderr)
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
