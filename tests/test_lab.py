@@ -56,14 +56,14 @@ def lab(tmp_path_factory):
             **{"shell": True, "cwd": root, "env": env, "stdout": output, "stderr": output},
         )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not (printed := re.search(r"http://localhost:\S+", log.read_text())):
             assert server.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
         yield root, printed[0]
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(30)
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,7 @@ def window(lab):
     with sync_playwright() as playwright:
         browser = chromium(playwright)
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(60_000)  # the machine may have other things to do
         page.goto(lab[1])
         page.locator("#filebrowser .jp-DirListing-item").first.wait_for()
         yield page
@@ -93,7 +94,7 @@ def test_a_launch_link_opens_a_notebook_that_runs(lab, window):
 
     window.get_by_role("menuitem", name="Run", exact=True).click()
     window.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    deadline = time.monotonic() + 45
+    deadline = time.monotonic() + 60
     drawn, done = False, []
     while not drawn and time.monotonic() < deadline:
         time.sleep(0.3)
