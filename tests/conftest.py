@@ -15,6 +15,11 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "chapters")]
 import execute  # noqa: E402
 
 
+def launch_path(name: str) -> str:
+    """What a chapter's launch link opens, below the address of the server that it started."""
+    return f"/lab/tree/chapters/{name}.md"
+
+
 @pytest.fixture(scope="session")
 def execution(request):
     """What executing the book yields: (results, message of the failures or None)."""

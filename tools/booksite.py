@@ -181,13 +181,17 @@ def repository(root: pathlib.Path) -> tuple[str, str] | None:
 
     GITHUB_REPOSITORY (``owner/name``) is asked first, then the remote ``origin`` of git.
     """
-    branch = os.environ.get("GITHUB_REF_NAME") or "main"
+    branch = os.environ.get("GITHUB_REF_NAME", "")
+    if not branch or branch.endswith("/merge"):  # a pull request is no branch
+        branch = "main"
     if slug := os.environ.get("GITHUB_REPOSITORY"):
         return f"https://github.com/{slug}", branch
     git = ["git", "-C", str(root), "remote", "get-url", "origin"]
     answer = subprocess.run(git, capture_output=True, text=True)
     address = re.fullmatch(
-        r"(?:https://|git@|ssh://git@)github\.com[:/](.+?)(?:\.git)?/?", answer.stdout.strip()
+        r"(?:https://(?:[^/@]+@)?|git@|ssh://git@)github\.com(?::\d+/|[:/])"
+        r"([\w.-]+/[\w.-]+?)(?:\.git)?/?",
+        answer.stdout.strip(),
     )
     return (f"https://github.com/{address[1]}", branch) if address else None
 

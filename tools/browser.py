@@ -6,18 +6,18 @@ import shutil
 
 
 def chromium(playwright):
-    """Debian's Chromium, without a window and without its calls home.
+    """Headless Chromium as the system has it, without its calls home.
 
     Raises
     ------
     FileNotFoundError
-        If it is not installed.
+        If none is installed.
     """
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    known = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, known)), None)
     if program is None:
-        raise FileNotFoundError(
-            "expected the program chromium, found none; apt.txt lists what the book needs"
-        )
+        names = ", ".join(known)
+        raise FileNotFoundError(f"expected one of {names}; apt.txt lists what the book needs")
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
     quiet += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     return playwright.chromium.launch(executable_path=program, args=quiet)
