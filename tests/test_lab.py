@@ -15,7 +15,8 @@ import urllib.request
 
 import execute
 import pytest
-from conftest import ROOT, chromium, launch_path
+from browser import chromium
+from conftest import ROOT, launch_path
 from playwright.sync_api import sync_playwright
 
 CHAPTER = "minimization"

@@ -90,7 +90,9 @@ class Visit:
     def become(self, width: int, scheme: str) -> None:
         self.page.set_viewport_size({"width": width, "height": 900})
         self.page.emulate_media(color_scheme=scheme)
-        self.page.wait_for_function("scheme => document.documentElement.dataset.theme == scheme", arg=scheme)
+        self.page.wait_for_function(
+            "scheme => document.documentElement.dataset.theme == scheme", arg=scheme
+        )
         self.page.wait_for_timeout(400)  # the theme fades between light and dark
 
 

@@ -10,7 +10,15 @@ import sys
 from livereload import Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-WATCHED = ["*.md", "*.bib", "*.yml", "chapters/*", "figures/*", "_static/*", "tests/key_numbers.yml"]
+WATCHED = [
+    "*.md",
+    "*.bib",
+    "*.yml",
+    "chapters/*",
+    "figures/*",
+    "_static/*",
+    "tests/key_numbers.yml",
+]
 
 
 def build() -> None:
