@@ -5,13 +5,14 @@ SHELL := /bin/bash
 bin := .venv/bin
 export OMP_NUM_THREADS := 1
 
-.PHONY: help book test test-mpi serve bench clean setup requirements
+.PHONY: help book test test-mpi serve lab bench clean setup requirements
 
 help:
-	@echo 'make book          build the site: _build/html/index.html'
+	@echo 'make book          build the site, _build/html/index.html, and print it, _build/html/book.pdf'
 	@echo 'make test          run the chapters that have changed, check every number'
 	@echo 'make test-mpi      run every Firedrake chapter on 1 and on 2 ranks, check the same numbers'
-	@echo 'make serve         show the site at http://localhost:8000 (PORT=...)'
+	@echo 'make serve         show the site; build it again, and reload, when a page is saved (PORT=...)'
+	@echo 'make lab           the chapters as notebooks, in JupyterLab (PORT=...)'
 	@echo 'make bench         time, memory and page weight of each chapter'
 	@echo 'make clean         forget the site and every execution'
 	@echo 'make requirements  compile requirements.txt from requirements.in'
@@ -20,6 +21,7 @@ help:
 book: setup
 	$(bin)/python tools/execute.py
 	$(bin)/jupyter-book build -W -n --keep-going .
+	$(bin)/python tools/pdf.py
 
 test: setup
 	$(bin)/python -m pytest tests
@@ -29,7 +31,11 @@ test-mpi: setup
 	$(bin)/python -m pytest tests -m mpi
 
 serve: book
-	$(bin)/python -m http.server --bind localhost --directory _build/html $(or $(PORT),8000)
+	$(bin)/python tools/serve.py $(or $(PORT),8000)
+
+# With the settings that Binder has: a chapter opens as a notebook.
+lab: setup
+	JUPYTER_CONFIG_PATH=binder/jupyter $(bin)/jupyter lab --allow-root --port $(or $(PORT),8888)
 
 bench: setup
 	@$(bin)/python tools/bench.py

@@ -278,8 +278,9 @@ def key_number(name: str, value: float, fmt: str = ".6g") -> None:
     """Record a number that the text quotes and that ``tests/key_numbers.yml`` expects.
 
     The text quotes it as ``{glue:text}`name:.3g``` and the ledger page shows it in ``fmt``.
-    In a script (no notebook) it is printed, once however many ranks there are, and appended to the
-    file that the environment variable ``KEY_NUMBERS`` names.
+    It is printed, but not while the book is built: there the text quotes it.  In a script (no
+    notebook) it is printed once, however many ranks there are, and appended to the file that the
+    environment variable ``KEY_NUMBERS`` names.
 
     Parameters
     ----------
@@ -318,6 +319,8 @@ def key_number(name: str, value: float, fmt: str = ".6g") -> None:
             metadata={"scrapbook": {"name": name, "mime_prefix": prefix, "format": fmt}},
             raw=True,
         )
+        if "BOOK_PROGRESS" not in os.environ:  # somebody works with the notebook
+            print(f"{name} = {shown}")
         return
     if _is_root():
         print(f"{name} = {shown}")

@@ -15,6 +15,11 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "chapters")]
 import execute  # noqa: E402
 
 
+def launch_path(name: str) -> str:
+    """What a chapter's launch link opens, below the address of the server that it started."""
+    return f"/lab/tree/chapters/{name}.md"
+
+
 @pytest.fixture(scope="session")
 def execution(request):
     """What executing the book yields: (results, message of the failures or None)."""
@@ -92,12 +97,3 @@ class ThrowAwayBook:
 def book(tmp_path):
     """A throw-away book; write its one chapter, then build it."""
     return ThrowAwayBook(tmp_path)
-
-
-def chromium(playwright):
-    """Debian's Chromium, without a window and without its calls home."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert program, "expected the program chromium; apt.txt lists what the book needs"
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    quiet += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    return playwright.chromium.launch(executable_path=program, args=quiet)

@@ -13,7 +13,8 @@ import threading
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import ROOT, chromium
+from browser import chromium
+from conftest import ROOT
 from playwright.sync_api import sync_playwright
 
 SITE = ROOT / "_build" / "html"
@@ -89,7 +90,9 @@ class Visit:
     def become(self, width: int, scheme: str) -> None:
         self.page.set_viewport_size({"width": width, "height": 900})
         self.page.emulate_media(color_scheme=scheme)
-        self.page.wait_for_function("scheme => document.documentElement.dataset.theme == scheme", arg=scheme)
+        self.page.wait_for_function(
+            "scheme => document.documentElement.dataset.theme == scheme", arg=scheme
+        )
         self.page.wait_for_timeout(400)  # the theme fades between light and dark
 
 

@@ -151,7 +151,7 @@ def drop_icon_script(app, exception) -> None:
 
 def weigh_pages(app, exception) -> None:
     """Check that pages load nothing from elsewhere; add each chapter's weight to the results."""
-    if exception is None and app.builder.format == "html":
+    if exception is None and app.builder.name == "html":
         root, out = pathlib.Path(app.srcdir), pathlib.Path(app.outdir)
         results = execute.load_results(root)
         for docname in sorted(app.env.found_docs):
@@ -181,13 +181,17 @@ def repository(root: pathlib.Path) -> tuple[str, str] | None:
 
     GITHUB_REPOSITORY (``owner/name``) is asked first, then the remote ``origin`` of git.
     """
-    branch = os.environ.get("GITHUB_REF_NAME") or "main"
+    branch = os.environ.get("GITHUB_REF_NAME", "")
+    if not branch or branch.endswith("/merge"):  # a pull request is no branch
+        branch = "main"
     if slug := os.environ.get("GITHUB_REPOSITORY"):
         return f"https://github.com/{slug}", branch
     git = ["git", "-C", str(root), "remote", "get-url", "origin"]
     answer = subprocess.run(git, capture_output=True, text=True)
     address = re.fullmatch(
-        r"(?:https://|git@|ssh://git@)github\.com[:/](.+?)(?:\.git)?/?", answer.stdout.strip()
+        r"(?:https://(?:[^/@]+@)?|git@|ssh://git@)github\.com(?::\d+/|[:/])"
+        r"([\w.-]+/[\w.-]+?)(?:\.git)?/?",
+        answer.stdout.strip(),
     )
     return (f"https://github.com/{address[1]}", branch) if address else None
 
@@ -218,12 +222,19 @@ def without_thebe(app, config) -> None:
             app.disconnect(listener.id)
 
 
+def share_handlers(app) -> None:
+    """Let the one-page builder, for print, write what the builder of the site can write."""
+    handlers = app.registry.translation_handlers
+    handlers["singlehtml"] = handlers["html"] | handlers.get("singlehtml", {})
+
+
 def setup(app) -> dict:
     ledgerpage.setup(app)
     app.connect("config-inited", without_thebe)
     app.connect("config-inited", set_buttons)
     # after myst-nb has made its configuration
     app.connect("builder-inited", execute_chapters, priority=900)
+    app.connect("builder-inited", share_handlers)
     app.connect("env-get-outdated", outdated_pages)
     app.connect("doctree-resolved", check_alternative_text)
     app.connect("doctree-resolved", typeset_numbers)

@@ -6,20 +6,19 @@ import base64
 import pathlib
 import re
 
+import execute
 import nbformat
+from ledgerpage import typeset
 from nbformat.v4 import new_code_cell
 
-import execute
-from ledgerpage import typeset
-
-COMPANIONS = '''\
+COMPANIONS = """\
 # What the chapter imports or reads from its own folder, for a notebook that was downloaded alone.
 from pathlib import Path
 
 for name, text in {companions!r}.items():
     if not Path(name).exists():
         Path(name).write_text(text)
-'''
+"""
 
 GLUED = re.compile(r"\{glue:text\}`(?:chapters/([\w-]+)\.md::)?(\w+)(?::([^`]*))?`")
 DRAWING = re.compile(r"\.\./(figures/[\w.-]+\.svg)")

@@ -160,7 +160,9 @@ def machine() -> str:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
         model = next(line for line in lines if line.startswith("model name"))
         return f"{model.partition(':')[2].strip()}, {platform.system()} {platform.machine()}"
-    return f"{platform.processor() or 'unknown processor'}, {platform.system()} {platform.machine()}"
+    return (
+        f"{platform.processor() or 'unknown processor'}, {platform.system()} {platform.machine()}"
+    )
 
 
 def shrink_pictures(notebook: nbformat.NotebookNode) -> None:

@@ -17,13 +17,12 @@ import re
 import shutil
 import subprocess
 
+import execute
+import ledger
 from docutils import nodes
 from docutils.parsers.rst import directives
 from PIL import Image
 from sphinx.util.docutils import SphinxDirective
-
-import execute
-import ledger
 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 THUMBNAIL = (560, 360)  # pixels; a card is 280 wide, and screens have two pixels to one

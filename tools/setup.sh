@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 stamps=.venv/.setup
-number=0 total=7 key=""
+number=0 total=8 key=""
 began=$SECONDS
 
 fail() { printf '\nset-up: %s\n' "$*" >&2; exit 1; }
@@ -40,7 +40,7 @@ step() {
   printf '      done in %d s\n' $((SECONDS - start))
 }
 
-packages() { sed 's/#.*//' apt.txt | xargs; }
+packages() { sed 's/#.*//; /^chromium/d' apt.txt | xargs; }  # nothing is compiled against a browser
 missing() {
   for package in $(packages); do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || printf '%s ' "$package"
@@ -113,6 +113,17 @@ everything() {
   .venv/bin/python -m pip install --no-input -r requirements.txt && .venv/bin/python -m pip check
 }
 
+browser() {
+  local program sudo=""
+  for program in chromium chromium-browser google-chrome; do
+    command -v $program > /dev/null && return
+  done
+  [ "$(id -u)" = 0 ] || sudo=sudo
+  $sudo apt-get update
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium \
+    || $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y chromium-browser
+}
+
 python_version=$($python --version 2>&1 || true)
 step "Debian packages" "$(packages)" debian
 step "virtual environment and build tools" "$python_version" environment
@@ -121,3 +132,4 @@ step "petsc4py, SLEPc and slepc4py" "$(pinned petsc4py) $(pinned slepc) $(pinned
 step "h5py with parallel HDF5" "$(pinned h5py)" parallel_h5py
 step "Firedrake" "$(pinned firedrake) $(pinned libsupermesh)" firedrake
 step "all other Python packages" "$(cat requirements.txt)" everything
+step "a browser, for the tests" "" browser
