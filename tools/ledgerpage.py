@@ -16,6 +16,7 @@ import platform
 import re
 import shutil
 import subprocess
+from typing import ClassVar
 
 import execute
 import ledger
