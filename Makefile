@@ -13,7 +13,7 @@ help:
 	@echo 'make test-mpi      run every Firedrake chapter on 1 and on 2 ranks, check the same numbers'
 	@echo 'make serve         show the site; build it again, and reload, when a page is saved (PORT=...)'
 	@echo 'make lab           the chapters as notebooks, in JupyterLab (PORT=...)'
-	@echo 'make bench         time, memory and page weight of each chapter'
+	@echo 'make bench         time, memory and page weight of each chapter (COMPARE=REV: against another revision)'
 	@echo 'make clean         forget the site and every execution'
 	@echo 'make requirements  compile requirements.txt from requirements.in'
 
@@ -38,7 +38,7 @@ lab: setup
 	JUPYTER_CONFIG_PATH=binder/jupyter $(bin)/jupyter lab --allow-root --port $(or $(PORT),8888)
 
 bench: setup
-	@$(bin)/python tools/bench.py
+	@$(bin)/python tools/bench.py $(if $(COMPARE),--compare $(COMPARE)) $(CHAPTERS)
 
 setup:
 	@tools/setup.sh

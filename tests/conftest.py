@@ -52,6 +52,7 @@ class ThrowAwayBook:
         shutil.copytree(
             ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__")
         )
+        shutil.copytree(ROOT / "figures", root / "figures")  # the logo is among them
         for name in ("_config.yml", "references.bib", "requirements.txt", "chapters/book.py"):
             shutil.copy(ROOT / name, root / name)
         (root / "_toc.yml").write_text(

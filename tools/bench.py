@@ -1,16 +1,122 @@
-"""Print time, memory and page weight of each chapter, from the recorded execution."""
+"""Print time, memory and page weight of each chapter.
 
+usage: bench.py [--compare REV] [NAME ...]
+
+Without --compare the figures are those of the recorded execution.  With it, this revision and
+REV (anything that git understands) are checked out side by side, and each chapter, or each NAME, is
+executed in one and then in the other, cold, on one core, so that both meet the same machine in the same
+hour; ratios are this revision's figure over REV's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
 import pathlib
+import subprocess
+import sys
+import tempfile
 
 import execute
 
-root = pathlib.Path(__file__).resolve().parents[1]
-chapters = execute.load_results(root)["chapters"]
-print(f"{'chapter':24}{'seconds':>9}{'budget':>8}{'MiB':>8}{'budget':>8}{'page KiB':>10}")
-for name, row in chapters.items():
-    budget = execute.read_chapter(root, name).metadata.get("budget", {})
-    print(
-        f"{name:24}{row['seconds']:9.1f}{budget.get('seconds', 0):8d}"
-        f"{row['peak_mib']:8.0f}{budget.get('mib', 0):8d}{row.get('page_kib', float('nan')):10.0f}"
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def recorded() -> None:
+    """The table of the recorded execution."""
+    chapters = execute.load_results(ROOT)["chapters"]
+    head = ("chapter", "seconds", "budget", "CPU s", "MiB", "budget", "page KiB")
+    print("{:24}{:>9}{:>8}{:>8}{:>8}{:>8}{:>10}".format(*head))
+    for name, row in chapters.items():
+        budget = execute.read_chapter(ROOT, name).metadata["budget"]
+        print(
+            f"{name:24}{row['seconds']:9.1f}{budget['seconds']:8d}{row['cpu_seconds']:8.1f}"
+            f"{row['peak_mib']:8.0f}{budget['mib']:8d}{row.get('page_kib', float('nan')):10.0f}"
+        )
+    seconds = sum(row["seconds"] for row in chapters.values())
+    spent = sum(row["cpu_seconds"] for row in chapters.values())
+    print(f"{'all':24}{seconds:9.1f}{'':8}{spent:8.1f}")
+
+
+def check_out(revision: str, folder: pathlib.Path) -> pathlib.Path:
+    """A copy of the book as it is in ``revision``."""
+    git = ["git", "-C", str(ROOT)]
+    known = subprocess.run(
+        [*git, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    if known.returncode:
+        sys.exit(f"bench: expected a revision of this repository, got {revision!r}")
+    tree = folder / known.stdout.strip()[:12]
+    subprocess.run(["git", "clone", "--quiet", "--shared", str(ROOT), str(tree)], check=True)
+    subprocess.run(
+        ["git", "-C", str(tree), "checkout", "--quiet", known.stdout.strip()], check=True
     )
-print(f"{'all':24}{sum(row['seconds'] for row in chapters.values()):9.1f}")
+    return tree
+
+
+def measure(tree: pathlib.Path, name: str) -> tuple[float, float] | None:
+    """Seconds and MiB of one chapter, cold; None where the revision has no such chapter."""
+    if not (tree / "chapters" / f"{name}.md").exists():
+        return None
+    with tempfile.TemporaryDirectory() as cache:  # of compiled kernels
+        environment = os.environ | {"XDG_CACHE_HOME": cache}
+        command = [sys.executable, "tools/execute.py", "--jobs", "1", name]
+        done = subprocess.run(
+            command, cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True,
+        )  # fmt: skip
+    row = json.loads((tree / "_build" / "results.json").read_text())["chapters"].get(name)
+    if row is None:
+        sys.exit(f"bench: {name} does not run in {tree.name}:\n{done.stdout[-2000:]}")
+    return row["seconds"], row["peak_mib"]
+
+
+def compare(revision: str, names: list[str]) -> None:
+    """This revision, as it is committed, and another one, chapter by chapter in turn."""
+    if subprocess.run(["git", "-C", str(ROOT), "diff", "--quiet", "HEAD"]).returncode:
+        print("bench: what is not committed is not measured", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        here, there = (check_out(r, pathlib.Path(folder)) for r in ("HEAD", revision))
+        if here == there:
+            sys.exit(f"bench: {revision} is this revision")
+        if (here / "requirements.txt").read_text() != (there / "requirements.txt").read_text():
+            print("bench: both run with this revision's requirements", file=sys.stderr)
+        head = (
+            "chapter",
+            "s here",
+            f"s {revision}",
+            "ratio",
+            "MiB here",
+            f"MiB {revision}",
+            "ratio",
+        )
+        print("{:24}{:>9}{:>14}{:>8}{:>10}{:>14}{:>8}".format(*head), flush=True)
+        for name in names:
+            mine, theirs = measure(here, name), measure(there, name)
+            if mine is None or theirs is None:
+                print(f"{name:24} is in one of the two only", flush=True)
+                continue
+            print(
+                f"{name:24}{mine[0]:9.1f}{theirs[0]:14.1f}{mine[0] / theirs[0]:8.2f}"
+                f"{mine[1]:10.0f}{theirs[1]:14.0f}{mine[1] / theirs[1]:8.2f}",
+                flush=True,
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--compare", metavar="REV")
+    options = parser.parse_args()
+    if options.compare:
+        compare(options.compare, options.names or execute.chapter_names(ROOT))
+    else:
+        recorded()
+
+
+if __name__ == "__main__":
+    main()

@@ -61,23 +61,29 @@ def notebook(root: pathlib.Path, name: str, results: dict) -> nbformat.NotebookN
 
 
 def offer(app, pagename, templatename, context, doctree) -> None:
-    """Write the notebook beside the page and list it among the page's downloads."""
+    """Write the notebook beside the page; list it, and the printed book, among the page's downloads."""
     root, name = pathlib.Path(app.srcdir), pagename.removeprefix("chapters/")
     results = app.env.book_results["chapters"]
-    if name not in results:
-        return
-    path = pathlib.Path(app.outdir) / "notebooks" / f"{name}.ipynb"
-    path.parent.mkdir(exist_ok=True)
-    nbformat.write(notebook(root, name, results), path)
+    offered = [("book.pdf", "The whole book, printed", "fas fa-file-pdf", "book")]
+    if name in results:
+        path = pathlib.Path(app.outdir) / "notebooks" / f"{name}.ipynb"
+        path.parent.mkdir(exist_ok=True)
+        nbformat.write(notebook(root, name, results), path)
+        offered.insert(
+            0, (f"notebooks/{name}.ipynb", "The executed notebook", "fas fa-code", "notebook")
+        )
+    buttons = [
+        {
+            "type": "link",
+            "url": context["pathto"](target, 1),
+            "text": pathlib.Path(target).suffix if label == "notebook" else target,
+            "icon": icon,
+            "tooltip": tooltip,
+            "label": f"download-{label}-button",
+        }
+        for target, tooltip, icon, label in offered
+    ]
     for group in context.get("header_buttons", []):
         if group.get("label") == "download-buttons":
-            others = [b for b in group["buttons"] if b["label"] != "download-notebook-button"]
-            button = {
-                "type": "link",
-                "url": context["pathto"](f"notebooks/{name}.ipynb", 1),
-                "text": ".ipynb",
-                "icon": "fas fa-code",
-                "tooltip": "Download the executed notebook",
-                "label": "download-notebook-button",
-            }
-            group["buttons"] = [button, *others]
+            theirs = [b for b in group["buttons"] if b["label"] == "download-source-button"]
+            group["buttons"] = [*buttons, *theirs]

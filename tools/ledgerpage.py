@@ -16,6 +16,7 @@ import platform
 import re
 import shutil
 import subprocess
+from typing import ClassVar
 
 import execute
 import ledger
@@ -174,7 +175,7 @@ class Versions(Shown):
 
 class Picture(SphinxDirective):
     required_arguments = 2
-    option_spec = {"alt": directives.unchanged_required}
+    option_spec: ClassVar = {"alt": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
         root, (name, figure) = pathlib.Path(self.env.srcdir), self.arguments
@@ -191,7 +192,7 @@ class Picture(SphinxDirective):
         picture = Image.open(io.BytesIO(base64.b64decode(pictures[figure]))).convert("RGB")
         picture.thumbnail(THUMBNAIL)
         canvas = Image.new("RGB", THUMBNAIL, "white")
-        canvas.paste(picture, [(a - b) // 2 for a, b in zip(THUMBNAIL, picture.size)])
+        canvas.paste(picture, [(a - b) // 2 for a, b in zip(THUMBNAIL, picture.size, strict=True)])
         path = root / "_build" / "pictures" / f"{name}.png"
         path.parent.mkdir(exist_ok=True)
         canvas.quantize(128).save(path, "PNG", optimize=True)
