@@ -18,6 +18,7 @@ def test_notebook_is_complete(execution, chapter):
     nbformat.validate(notebook)
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     assert "{glue:" not in text, "a quoted number was left as a reference"
+    assert "{index}" not in text, "an entry of the index was left"
     assert "../figures/" not in text, "a drawing stayed behind"
     assert any(cell.get("outputs") for cell in notebook.cells), "it was not executed"
 

@@ -21,6 +21,7 @@ for name, text in {companions!r}.items():
 """
 
 GLUED = re.compile(r"\{glue:text\}`(?:chapters/([\w-]+)\.md::)?(\w+)(?::([^`]*))?`")
+INDEX = re.compile(r"^```\{index\}.*\n(?:[^`\n].*\n)*```\n", flags=re.M)
 DRAWING = re.compile(r"\.\./(figures/[\w.-]+\.svg)")
 
 
@@ -37,7 +38,7 @@ def notebook(root: pathlib.Path, name: str, results: dict) -> nbformat.NotebookN
     """The executed chapter as a notebook that runs from any folder.
 
     Its first cell writes the helper module where it is missing; the numbers that the text quotes
-    and the drawings are in it.
+    and the drawings are in it, and what only makes the index is not.
     """
     executed = execute.executed(root, name)
 
@@ -51,7 +52,7 @@ def notebook(root: pathlib.Path, name: str, results: dict) -> nbformat.NotebookN
 
     for cell in executed.cells:
         if cell.cell_type == "markdown":
-            cell.source = DRAWING.sub(embedded, GLUED.sub(quoted, cell.source))
+            cell.source = INDEX.sub("", DRAWING.sub(embedded, GLUED.sub(quoted, cell.source)))
     first = new_code_cell(COMPANIONS.format(companions=companions(root)))
     first.metadata["jupyter"] = {"source_hidden": True}
     executed.cells.insert(0, first)
