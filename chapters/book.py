@@ -154,7 +154,7 @@ def triangles(mesh) -> mpl.tri.Triangulation:
 def save_checkpoint(path, about: dict, functions: dict, **series) -> None:
     """Write what a run needs in order to go on; the old file stays until the new one is whole.
 
-    The file is that of Firedrake's ``CheckpointFile``, with its SHA-256 digest as the last 64 bytes.
+    The file is that of Firedrake's ``CheckpointFile``; its last 64 bytes are its SHA-256 digest.
 
     Parameters
     ----------
@@ -255,8 +255,8 @@ def _examine(path):
     if digest == expected.encode():
         return True, None
     return True, (
-        f"damaged, cut off or not a checkpoint of this book: expected {expected[:12]}... as its last"
-        f" 64 bytes, the digest of the {len(content)} before them, got {digest[:12]!r}..."
+        f"damaged, cut off or not a checkpoint of this book: expected {expected[:12]}... as its"
+        f" last 64 bytes, the digest of the {len(content)} before them, got {digest[:12]!r}..."
     )
 
 

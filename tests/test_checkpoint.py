@@ -1,4 +1,4 @@
-"""A run that is interrupted and resumed ends as if it had not been; a wrong checkpoint is refused."""
+"""An interrupted and resumed run ends as if it had not been; a wrong checkpoint is refused."""
 
 import os
 import shutil
@@ -124,7 +124,9 @@ x, y = SpatialCoordinate(mesh)
 u.interpolate(sin(3 * x) * y)
 solver = LinearVariationalSolver(
     LinearVariationalProblem(
-        (TrialFunction(V) * φ + 0.01 * inner(grad(TrialFunction(V)), grad(φ))) * dx, u * φ * dx, new
+        (TrialFunction(V) * φ + 0.01 * inner(grad(TrialFunction(V)), grad(φ))) * dx,
+        u * φ * dx,
+        new,
     ),
     solver_parameters={"ksp_type": "cg", "pc_type": "jacobi", "ksp_rtol": 1e-10},
 )

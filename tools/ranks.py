@@ -3,8 +3,8 @@
 usage: ranks.py [NAME ...] [-n RANKS ...] [--root DIR]
 
 NAME is a chapter; every chapter that imports Firedrake if none is given.  RANKS are numbers of
-processes, 1 and 2 if none is given.  Rank 0 alone prints.  A rank that fails takes the run down and says
-in which line of the page.  The key numbers stay in _build/ranks/NAME-RANKS.json.
+processes, 1 and 2 if none is given.  Rank 0 alone prints.  A rank that fails takes the run down and
+says in which line of the page.  The key numbers stay in _build/ranks/NAME-RANKS.json.
 """
 
 from __future__ import annotations
@@ -140,7 +140,8 @@ def run(root: pathlib.Path, name: str, ranks: int, environment: dict | None = No
         process.wait()
     if process.returncode:
         raise BookError(
-            f"chapters/{name}.md on {ranks} ranks ended with status {process.returncode}\n{complaint}"
+            f"chapters/{name}.md on {ranks} ranks ended with status {process.returncode}\n"
+            + complaint
         )
     rows = map(json.loads, (folder / "numbers").read_text().splitlines())
     numbers = {row["name"]: row["value"] for row in rows}
