@@ -27,7 +27,7 @@ from execute import BookError, chapter_names
 from jupytext.myst import myst_to_notebook
 
 RANKS = [1, 2]
-LIMIT = 4  # times the chapter's budget: a rank that waits for another for ever is stopped
+LIMIT = 10  # times the chapter's budget: a rank that waits for another for ever is stopped
 OPEN_MPI = {  # as many ranks as asked for, on whichever cores are free, in a container too
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
@@ -112,7 +112,7 @@ def run(root: pathlib.Path, name: str, ranks: int, environment: dict | None = No
     Raises
     ------
     BookError
-        If a rank fails, or none ends in four times the chapter's budget.
+        If a rank fails, or they do not end in ten times the chapter's budget.
     """
     root = root.resolve()
     path = page(root, name)
@@ -184,10 +184,12 @@ def main() -> int:
                 found.append(run(options.root, name, ranks))
             except BookError as error:
                 complaints.append(str(error))
+                print(f"--- {error}", flush=True)
                 continue
             wrong = compare(options.root, name, found[-1])
             complaints += [f"{complaint} (on {ranks} ranks)" for complaint in wrong]
-            print(f"--- {time.monotonic() - start:.1f} s, {len(wrong)} not as in the ledger")
+            seconds = time.monotonic() - start
+            print(f"--- {seconds:.1f} s, {len(wrong)} not as in the ledger", *wrong, sep="\n")
         if len(found) == 2 and found[0].keys() == found[1].keys():
             by_size = sorted(found[0], key=lambda key: -difference(*found, key))
             print(f"--- {name}: the greatest relative differences of the two runs")
