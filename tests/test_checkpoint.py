@@ -62,6 +62,11 @@ def test_everything_comes_back(firedrake, saved):
     assert [file.name for file in path.parent.iterdir()] == ["run.h5"], "no .partial is left"
 
 
+def test_rounding_makes_no_other_run(firedrake, saved):
+    about = ABOUT | {"Ra": ABOUT["Ra"] * (1 + 1e-15)}
+    assert load(firedrake, saved[0], about)[0]["step"] == 3
+
+
 def test_no_checkpoint_is_no_error(firedrake, tmp_path):
     assert load(firedrake, tmp_path / "none.h5")[0] is None
 
