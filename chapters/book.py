@@ -13,6 +13,7 @@ import hashlib
 import html
 import io
 import json
+import math
 import numbers
 import os
 import pathlib
@@ -154,7 +155,7 @@ def triangles(mesh) -> mpl.tri.Triangulation:
 def save_checkpoint(path, about: dict, functions: dict, **series) -> None:
     """Write what a run needs in order to go on; the old file stays until the new one is whole.
 
-    The file is that of Firedrake's ``CheckpointFile``, with its SHA-256 digest as the last 64 bytes.
+    The file is that of Firedrake's ``CheckpointFile``; its last 64 bytes are its SHA-256 digest.
 
     Parameters
     ----------
@@ -162,6 +163,7 @@ def save_checkpoint(path, about: dict, functions: dict, **series) -> None:
         The file; None for none, and then nothing is done.
     about
         What tells this run from others, ``{name: number or text}``: the chapter, its parameters.
+        Real numbers are the same if they differ by less than one part in 1e9.
     functions
         ``{name: firedrake.Function}``, all on one mesh: whatever the next step depends on.
     series
@@ -218,7 +220,7 @@ def load_checkpoint(path, about: dict, functions: dict) -> dict[str, np.ndarray]
         return None
     with CheckpointFile(str(path), "r", comm=mesh.comm) as file:
         saved = json.loads(file.get_attr("/", "about"))
-        differ = [k for k in identity | saved if identity.get(k) != saved.get(k)]
+        differ = [k for k in identity | saved if not _alike(identity.get(k), saved.get(k))]
         if differ:
             both = (f"{k}: expected {identity.get(k)}, got {saved.get(k)}" for k in differ)
             raise ValueError(f"checkpoint {path} is of another run: {'; '.join(both)}")
@@ -245,6 +247,13 @@ def _identity(about, functions):
     return mesh, json.loads(json.dumps(about | own))
 
 
+def _alike(one, other) -> bool:
+    """Whether two entries agree; a computed number may be rounded otherwise on other ranks."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9)
+    return one == other
+
+
 def _examine(path):
     """Whether there is a checkpoint, and what is wrong with it or None."""
     if not path.exists():
@@ -255,8 +264,8 @@ def _examine(path):
     if digest == expected.encode():
         return True, None
     return True, (
-        f"damaged, cut off or not a checkpoint of this book: expected {expected[:12]}... as its last"
-        f" 64 bytes, the digest of the {len(content)} before them, got {digest[:12]!r}..."
+        f"damaged, cut off or not a checkpoint of this book: expected {expected[:12]}... as its"
+        f" last 64 bytes, the digest of the {len(content)} before them, got {digest[:12]!r}..."
     )
 
 

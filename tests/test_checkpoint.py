@@ -1,4 +1,4 @@
-"""A run that is interrupted and resumed ends as if it had not been; a wrong checkpoint is refused."""
+"""An interrupted and resumed run ends as if it had not been; a wrong checkpoint is refused."""
 
 import os
 import shutil
@@ -60,6 +60,11 @@ def test_everything_comes_back(firedrake, saved):
     assert np.array_equal(series["force"], np.arange(6.0).reshape(3, 2))
     assert int(series["step"]) == 3
     assert [file.name for file in path.parent.iterdir()] == ["run.h5"], "no .partial is left"
+
+
+def test_rounding_makes_no_other_run(firedrake, saved):
+    about = ABOUT | {"Ra": ABOUT["Ra"] * (1 + 1e-15)}
+    assert load(firedrake, saved[0], about)[0]["step"] == 3
 
 
 def test_no_checkpoint_is_no_error(firedrake, tmp_path):
@@ -124,7 +129,9 @@ x, y = SpatialCoordinate(mesh)
 u.interpolate(sin(3 * x) * y)
 solver = LinearVariationalSolver(
     LinearVariationalProblem(
-        (TrialFunction(V) * φ + 0.01 * inner(grad(TrialFunction(V)), grad(φ))) * dx, u * φ * dx, new
+        (TrialFunction(V) * φ + 0.01 * inner(grad(TrialFunction(V)), grad(φ))) * dx,
+        u * φ * dx,
+        new,
     ),
     solver_parameters={"ksp_type": "cg", "pc_type": "jacobi", "ksp_rtol": 1e-10},
 )

@@ -1,4 +1,4 @@
-"""On several ranks: each Firedrake chapter meets the same ledger, and a rank that fails is heard."""
+"""On several ranks a chapter meets the same ledger, and a rank that fails is heard."""
 
 import time
 
