@@ -174,6 +174,7 @@ def main() -> int:
     if options.worker:
         worker(options.worker)
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the ranks end, too
     complaints = []
     for name in options.names or distributed_chapters(options.root):
         found = []
@@ -189,7 +190,12 @@ def main() -> int:
             wrong = compare(options.root, name, found[-1])
             complaints += [f"{complaint} (on {ranks} ranks)" for complaint in wrong]
             seconds = time.monotonic() - start
-            print(f"--- {seconds:.1f} s, {len(wrong)} not as in the ledger", *wrong, sep="\n")
+            print(
+                f"--- {seconds:.1f} s, {len(wrong)} not as in the ledger",
+                *wrong,
+                sep="\n",
+                flush=True,
+            )
         if len(found) == 2 and found[0].keys() == found[1].keys():
             by_size = sorted(found[0], key=lambda key: -difference(*found, key))
             print(f"--- {name}: the greatest relative differences of the two runs")
