@@ -17,7 +17,11 @@ function openTarget() {
   target.scrollIntoView();
 }
 
-addEventListener("load", letTablesScroll);
+// Formulas in a table make it wider, once they are typeset.
+addEventListener("load", async () => {
+  await window.MathJax?.startup?.promise;
+  letTablesScroll();
+});
 addEventListener("resize", letTablesScroll);
 addEventListener("load", openTarget);
 addEventListener("hashchange", openTarget);
