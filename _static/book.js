@@ -1,12 +1,12 @@
 // What the theme leaves out for readers who come by keyboard or by a link.
 
 // A table that scrolls sideways can be reached with the keyboard.
-function letTablesScroll() {
-  for (const table of document.querySelectorAll("article table")) {
-    if (table.scrollWidth > table.clientWidth) table.tabIndex = 0;
-    else table.removeAttribute("tabindex");
+const tables = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
   }
-}
+});
 
 // A link into a closed solution opens it.
 function openTarget() {
@@ -17,11 +17,10 @@ function openTarget() {
   target.scrollIntoView();
 }
 
-// Formulas in a table make it wider, once they are typeset.
+// Formulas make a table wider once they are typeset.
 addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
-  letTablesScroll();
+  for (const table of document.querySelectorAll("article table")) tables.observe(table);
 });
-addEventListener("resize", letTablesScroll);
 addEventListener("load", openTarget);
 addEventListener("hashchange", openTarget);

@@ -105,6 +105,7 @@ def test_chapters_import_nothing_else():
         "ROL": "pyroltrilinos",
         "IPython": "ipython",
         "pyadjoint": "firedrake",
+        "ufl": "firedrake",
     }
     known = closure(asked_of("pip")) | closure(["firedrake"]) | BROUGHT
     foreign = {names.get(n, n).lower() for n in imported - sys.stdlib_module_names - {"book"}}
