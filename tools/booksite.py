@@ -54,11 +54,13 @@ def execute_chapters(app) -> None:
 
 
 def execution_digest(env: BuildEnvironment) -> str:
-    """A digest of all that the pages may show of the execution and the ledger."""
+    """A digest of all that the pages share: the execution, the ledger, styles and scripts."""
     root = pathlib.Path(env.srcdir)
     numbers = {name: row["key_numbers"] for name, row in env.book_results["chapters"].items()}
     rows = (root / "tests" / "key_numbers.yml").read_text()
-    shown = execute.environment_key(root) + json.dumps(numbers) + rows
+    # Sphinx copies style sheets and scripts only where a page is written
+    styles = "".join(path.read_text() for path in sorted((root / "_static").glob("*.*")))
+    shown = execute.environment_key(root) + json.dumps(numbers) + rows + styles
     return hashlib.sha256(shown.encode()).hexdigest()
 
 
