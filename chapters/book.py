@@ -96,6 +96,11 @@ def _is_root() -> bool:
     return world is None or world.rank == 0
 
 
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")  # any library may have imported it: ask for the kernel
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
 def extrema(function) -> tuple[float, float]:
     """Smallest and greatest nodal value of a Firedrake function, over all ranks.
 
@@ -319,7 +324,7 @@ def key_number(name: str, value: float, fmt: str = ".6g") -> None:
         raise ValueError(f"key_number {name}: expected a finite number, got {value}")
     shown = format(value, fmt)
 
-    if "ipykernel" in sys.modules:
+    if _in_notebook():
         from IPython.display import display
 
         prefix = "application/papermill.record/"  # myst-nb's mark for "keep, do not show"
@@ -365,7 +370,7 @@ def progress(steps: Iterable, title: str, total: int | None = None) -> Iterator:
         return
     from tqdm.auto import tqdm
 
-    watched = "ipykernel" in sys.modules or sys.stderr.isatty()
+    watched = _in_notebook() or sys.stderr.isatty()
     yield from tqdm(steps, desc=title, total=total, disable=not (watched and _is_root()))
 
 

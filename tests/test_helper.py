@@ -1,5 +1,6 @@
 """The helper module says what it expected and what came."""
 
+import importlib
 import sys
 
 import book
@@ -27,6 +28,7 @@ def test_key_number_refuses(name, value, error, message):
 
 
 def test_key_number_in_a_script(tmp_path, monkeypatch, capsys):
+    importlib.import_module("ipykernel")  # as libraries do: a script is a script all the same
     monkeypatch.setenv("KEY_NUMBERS", str(tmp_path / "numbers"))
     book.key_number("half", np.array(0.5), ".2f")
     assert capsys.readouterr().out == "half = 0.50\n"

@@ -222,6 +222,8 @@ def without_thebe(app, config) -> None:
     for listeners in app.events.listeners.values():
         for listener in [k for k in listeners if k.handler.__module__ == "sphinx_thebe"]:
             app.disconnect(listener.id)
+    styles = app.registry.css_files
+    styles[:] = [style for style in styles if style[0] != "sphinx-thebe.css"]
 
 
 def share_handlers(app) -> None:
