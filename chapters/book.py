@@ -132,17 +132,24 @@ def extrema(function) -> tuple[float, float]:
     return low, high
 
 
-def triangles(mesh) -> mpl.tri.Triangulation:
+def triangles(domain) -> mpl.tri.Triangulation:
     """This rank's part of a triangular Firedrake mesh, as matplotlib's Triangulation.
 
     Its points are numbered like the nodes of a P1 function, so ``tripcolor(triangles(mesh),
     u.dat.data_ro_with_halos)`` draws ``u`` and ``set_array`` updates the drawing.
 
+    Parameters
+    ----------
+    domain
+        A mesh, or a scalar function space of continuous quadratic elements. Of the latter all
+        nodes are points, and each cell is drawn as four triangles.
+
     Raises
     ------
     ValueError
-        If the mesh is not made of straight triangles in the plane.
+        If the mesh is not made of straight triangles in the plane, or the space is another one.
     """
+    mesh = domain if hasattr(domain, "coordinates") else domain.mesh()
     coordinates = mesh.coordinates
     cells = coordinates.cell_node_map().values_with_halo
     points = coordinates.dat.data_ro_with_halos
@@ -151,6 +158,19 @@ def triangles(mesh) -> mpl.tri.Triangulation:
             "triangles: expected straight triangles in the plane (3 nodes a cell, 2 coordinates),"
             f" got {cells.shape[1]} nodes a cell and {points.shape[1]} coordinates"
         )
+    if domain is not mesh:
+        from firedrake import Function, SpatialCoordinate, VectorFunctionSpace
+
+        element = domain.ufl_element()
+        if (element.family(), element.degree(), domain.value_size) != ("Lagrange", 2, 1):
+            raise ValueError(f"triangles: expected scalar quadratic elements, got {element}")
+        nodes = Function(VectorFunctionSpace(mesh, element)).interpolate(SpatialCoordinate(mesh))
+        points = nodes.dat.data_ro_with_halos
+        of_entities = domain.finat_element.entity_dofs()
+        a, b, c = (of_entities[0][k][0] for k in range(3))
+        bc, ca, ab = (of_entities[1][k][0] for k in range(3))  # the edges opposite to them
+        quarters = [[a, ab, ca], [ab, b, bc], [ca, bc, c], [bc, ca, ab]]
+        cells = domain.cell_node_map().values_with_halo[:, quarters].reshape(-1, 3)
     return mpl.tri.Triangulation(points[:, 0], points[:, 1], cells)
 
 

@@ -92,3 +92,18 @@ def test_extrema_and_triangles(monkeypatch):
     assert drawn.x - 2 * drawn.y == pytest.approx(scalar.dat.data_ro)
     with pytest.raises(ValueError, match="4 nodes a cell"):
         book.triangles(firedrake.UnitSquareMesh(2, 2, quadrilateral=True))
+
+
+def test_triangles_of_quadratic_elements(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["pytest"])
+    firedrake = pytest.importorskip("firedrake")
+    mesh = firedrake.UnitSquareMesh(3, 2, diagonal="crossed")
+    V = firedrake.FunctionSpace(mesh, "CG", 2)
+    drawn = book.triangles(V)
+    x, y = drawn.x[drawn.triangles].T, drawn.y[drawn.triangles].T
+    areas = np.abs((x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])) / 2
+    assert areas == pytest.approx(1 / (3 * 2 * 4 * 4)), "the quarters do not cover their cells"
+    values = firedrake.Function(V).interpolate(firedrake.SpatialCoordinate(mesh)[0] ** 2)
+    assert values.dat.data_ro == pytest.approx(drawn.x**2)
+    with pytest.raises(ValueError, match="expected scalar quadratic elements, got"):
+        book.triangles(firedrake.FunctionSpace(mesh, "CG", 3))
