@@ -26,7 +26,7 @@ book: setup
 test: setup
 	$(bin)/python -m pytest tests
 
-# A chapter is the same script on any number of ranks, and interrupted ones resume: about half an hour.
+# A chapter is the same script on any number of ranks, and interrupted ones resume: about an hour.
 test-mpi: setup
 	$(bin)/python -m pytest tests -m mpi
 

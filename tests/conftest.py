@@ -32,6 +32,13 @@ def execution(request):
             return execute.load_results(ROOT), str(error)
 
 
+@pytest.fixture
+def firedrake(monkeypatch):
+    """Firedrake, for the tests that need it."""
+    monkeypatch.setattr(sys, "argv", ["pytest"])  # PETSc would take pytest's options for its own
+    return pytest.importorskip("firedrake")
+
+
 HEADER = """\
 ---
 jupytext:

@@ -15,12 +15,6 @@ from conftest import ROOT
 ABOUT = {"chapter": "test", "Ra": 1e6}
 
 
-@pytest.fixture
-def firedrake(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["pytest"])  # PETSc would take pytest's options for its own
-    return pytest.importorskip("firedrake")
-
-
 def flow(firedrake, cells=3, degree=2):
     """A velocity and a pressure, as one function on a small mesh."""
     mesh = firedrake.UnitSquareMesh(cells, cells)

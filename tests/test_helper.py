@@ -77,9 +77,7 @@ def test_progress_passes_everything_on(monkeypatch, tmp_path):
     assert not status.exists()
 
 
-def test_extrema_and_triangles(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["pytest"])  # PETSc would take pytest's options for its own
-    firedrake = pytest.importorskip("firedrake")
+def test_extrema_and_triangles(firedrake):
     mesh = firedrake.UnitSquareMesh(4, 4)
     x, y = firedrake.SpatialCoordinate(mesh)
     scalar = firedrake.Function(firedrake.FunctionSpace(mesh, "CG", 1)).interpolate(x - 2 * y)
@@ -94,9 +92,7 @@ def test_extrema_and_triangles(monkeypatch):
         book.triangles(firedrake.UnitSquareMesh(2, 2, quadrilateral=True))
 
 
-def test_triangles_of_quadratic_elements(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["pytest"])
-    firedrake = pytest.importorskip("firedrake")
+def test_triangles_of_quadratic_elements(firedrake):
     mesh = firedrake.UnitSquareMesh(3, 2, diagonal="crossed")
     V = firedrake.FunctionSpace(mesh, "CG", 2)
     drawn = book.triangles(V)

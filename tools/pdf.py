@@ -88,12 +88,9 @@ def print_book(page_path: pathlib.Path, target: pathlib.Path) -> None:
 
 def main() -> None:
     site = BOOK.parent
-    pages = [
-        site / "intro.html",
-        *sorted(site.glob("chapters/*.html")),
-        *sorted(site.glob("*.html")),
-    ]
-    pages += [*sorted(site.glob("_static/*.css")), pathlib.Path(__file__)]
+    patterns = ("*.html", "chapters/*.html", "_static/*.css")
+    pages = [path for pattern in patterns for path in sorted(site.glob(pattern))]
+    pages.append(pathlib.Path(__file__))
     digest = hashlib.sha256(b"".join(page.read_bytes() for page in pages)).hexdigest()
     FOLDER.mkdir(exist_ok=True)
     stamp = FOLDER / "printed"
