@@ -309,7 +309,7 @@ def _numbered_alike(one, other) -> bool:
 
 
 def key_number(name: str, value: float, fmt: str = ".6g") -> None:
-    """Record a number that the text quotes and that ``tests/key_numbers.yml`` expects.
+    """Record a number that the text quotes and that ``tests/key_numbers/`` expects.
 
     The text quotes it as ``{glue:text}`name:.3g``` and the ledger page shows it in ``fmt``.
     It is printed, but not while the book is built: there the text quotes it.  In a script (no

@@ -66,7 +66,7 @@ class ThrowAwayBook:
             "format: jb-book\nroot: intro\nchapters: [{file: chapters/page}]\n"
         )
         (root / "intro.md").write_text("# A book\n\n```{bibliography}\n```\n")
-        (root / "tests" / "key_numbers.yml").write_text("page: {}\n")
+        (root / "tests" / "key_numbers").mkdir()
 
     def write(self, body: str, header: str = HEADER) -> None:
         (self.root / "chapters" / "page.md").write_text(header + textwrap.dedent(body))

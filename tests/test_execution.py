@@ -58,11 +58,11 @@ def test_requirements_change_executes_again(book, capsys):
 def test_ledger_change_reaches_the_page(book):
     (book.root / "chapters" / "other.py").write_text("ANSWER = 42\n")
     book.write(GOOD + "\n    ```{ledger} page\n    ```\n")
-    rows = book.root / "tests" / "key_numbers.yml"
-    rows.write_text("page: {answer: {what: the first wording, source: 42}}\n")
+    rows = book.root / "tests" / "key_numbers" / "page.yml"
+    rows.write_text("answer: {what: the first wording, source: 42}\n")
     book.build()
     assert "the first wording" in book.words()
-    rows.write_text("page: {answer: {what: the second wording, source: 42}}\n")
+    rows.write_text("answer: {what: the second wording, source: 42}\n")
     built = book.build()
     assert "started" not in built.stdout
     assert "the second wording" in book.words()

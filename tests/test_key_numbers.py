@@ -25,7 +25,7 @@ def test_every_number_has_a_row(execution, chapter):
     if chapter not in results["chapters"]:
         pytest.skip("the chapter did not run: its own test has failed")
     missing = set(results["chapters"][chapter]["key_numbers"]) - set(LEDGER.get(chapter, {}))
-    assert not missing, f"tests/key_numbers.yml: {chapter}: no row for {', '.join(sorted(missing))}"
+    assert not missing, f"tests/key_numbers/{chapter}.yml: no row for {', '.join(sorted(missing))}"
 
 
 @pytest.mark.parametrize("chapter, name", ROWS)
@@ -44,7 +44,7 @@ def test_number(execution, chapter, name):
 def test_rows_belong_to_chapters():
     strangers = [chapter for chapter, rows in LEDGER.items() if rows and chapter not in CHAPTERS]
     assert not strangers, (
-        f"tests/key_numbers.yml has rows for {strangers}, which _toc.yml does not name"
+        f"tests/key_numbers has files for {strangers}, which _toc.yml does not name"
     )
 
 

@@ -92,8 +92,8 @@ def test_a_crash_and_a_deadlock_end(book, monkeypatch):
 
 
 def test_the_ledger_is_met_both_ways(book):
-    ledger = book.root / "tests" / "key_numbers.yml"
-    ledger.write_text("page: {ranks: {what: number of ranks, expected: 2}}\n")
+    ledger = book.root / "tests" / "key_numbers" / "page.yml"
+    ledger.write_text("ranks: {what: number of ranks, expected: 2}\n")
     assert ranks.compare(book.root, "page", {"ranks": 2}) == []
     assert "expected 2" in ranks.compare(book.root, "page", {"ranks": 3})[0]
     assert "records no such number" in ranks.compare(book.root, "page", {})[0]

@@ -1,6 +1,6 @@
 """The ledger of key numbers: read it, check a number against its row.
 
-CONTRIBUTING.md explains the fields of ``tests/key_numbers.yml``.
+Each chapter has a file of rows, ``tests/key_numbers/NAME.yml``; CONTRIBUTING.md explains the fields.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ def load(root: pathlib.Path, only: str | None = None) -> dict[str, dict[str, dic
     ValueError
         If a row lacks what it needs or has a field that is not known.
     """
-    ledger = yaml.safe_load((root / "tests" / "key_numbers.yml").read_text()) or {}
+    files = sorted((root / "tests" / "key_numbers").glob("*.yml"))
+    ledger = {file.stem: yaml.safe_load(file.read_text()) or {} for file in files}
     cited = set(re.findall(r"^@\w+\{(\S+?),", (root / "references.bib").read_text(), flags=re.M))
     for chapter, rows in ledger.items():
-        for name, row in (rows or {}).items() if only in (None, chapter) else ():
+        for name, row in rows.items() if only in (None, chapter) else ():
             complaint = malformed(row)
             if complaint is None and row.get("cite", "exact") not in {"exact", *cited}:
                 complaint = f"cite is {row['cite']!r}, expected 'exact' or a key of references.bib"
             if complaint:
-                raise ValueError(f"tests/key_numbers.yml: {chapter}: {name}: {complaint}")
-    return {chapter: rows or {} for chapter, rows in ledger.items()}
+                raise ValueError(f"tests/key_numbers/{chapter}.yml: {name}: {complaint}")
+    return ledger
 
 
 def malformed(row: dict) -> str | None:

@@ -17,7 +17,7 @@ WATCHED = [
     "chapters/*",
     "figures/*",
     "_static/*",
-    "tests/key_numbers.yml",
+    "tests/key_numbers/*.yml",
 ]
 
 
