@@ -31,11 +31,10 @@ import time
 
 import nbformat
 import psutil
-import yaml
+from chapters import BookError, chapter_names, read_chapter
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.db import NbCacheRecord
-from myst_nb.core.read import read_myst_markdown_notebook
 from PIL import Image
 
 CELL_TIMEOUT = 600  # seconds, where a chapter's front matter does not say
@@ -43,38 +42,6 @@ JOBS = 2
 SAMPLE = 0.1  # seconds between two looks at the memory
 REPORT = 15  # seconds between two lines on how far the running chapters are
 GLUED = "application/papermill.record/text/plain"  # where key_number leaves its value
-
-
-class BookError(Exception):
-    """Something a writer can mend; its text says where."""
-
-
-# ------------------------------------------------------------------- what there is to run
-
-
-def chapter_names(root: pathlib.Path) -> list[str]:
-    """The chapters of ``_toc.yml``, in the order of the book."""
-
-    def files(entry):
-        if isinstance(entry, dict):
-            yield from [entry["file"]] if "file" in entry else []
-            for value in entry.values():
-                yield from files(value)
-        elif isinstance(entry, list):
-            for value in entry:
-                yield from files(value)
-
-    toc = yaml.safe_load((root / "_toc.yml").read_text())
-    return [f.removeprefix("chapters/") for f in files(toc) if f.startswith("chapters/")]
-
-
-def read_chapter(root: pathlib.Path, name: str) -> nbformat.NotebookNode:
-    """The chapter as a notebook, with the line of each cell in ``metadata.source_map``."""
-    path = root / "chapters" / f"{name}.md"
-    if not path.exists():
-        known = sorted(p.stem for p in path.parent.glob("*.md"))
-        raise BookError(f"no chapter called {name!r}; there are: {', '.join(known) or 'none'}")
-    return read_myst_markdown_notebook(path.read_text(), add_source_map=True, path=path)
 
 
 def environment_key(root: pathlib.Path) -> str:
