@@ -372,12 +372,12 @@ def main() -> int:
     if options.worker:
         worker(options.worker)
         return 0
-    import ledger
+    from ranks import compare
 
     status = 0
     for name, result in execute(options.root, options.names, options.jobs).items():
         if options.names:
-            complaints = ledger.check_chapter(options.root, name, {"chapters": {name: result}})
+            complaints = compare(options.root, name, result.key_numbers)
             complaints += result.standard_error()
             good = f"{name}: every number is in the ledger and as expected"
             print(*(complaints or [good]), sep="\n")
