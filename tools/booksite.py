@@ -2,7 +2,7 @@
 
 - The chapters are executed, once, before the first page is read (``execute.py``).
 - A page is read again when the execution it shows has changed.
-- Directives show what the execution gave (``ledgerpage.py``).
+- Directives show what the execution gave (``directives.py``, ``ledgerpage.py``).
 - Each chapter can be downloaded as an executed notebook (``downloads.py``).
 - An image without alternative text is a warning, and warnings fail the build.
 - A movie leaves the page for a file of its own.
@@ -29,6 +29,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import directives
 import downloads
 import execute
 import ledger
@@ -58,7 +59,7 @@ def execution_digest(env: BuildEnvironment) -> str:
     """A digest of all that the pages share: the execution, the ledger, styles and scripts."""
     root = pathlib.Path(env.srcdir)
     numbers = {name: row["key_numbers"] for name, row in env.book_results["chapters"].items()}
-    rows = json.dumps(ledger.load(root))
+    rows = repr(ledger.load(root))
     # Sphinx copies style sheets and scripts only where a page is written
     styles = "".join(path.read_text() for path in sorted((root / "_static").glob("*.*")))
     shown = execute.environment_key(root) + json.dumps(numbers) + rows + styles
@@ -91,7 +92,7 @@ def typeset_numbers(app, doctree, docname) -> None:
     """Print the numbers that the text quotes as a book prints them."""
     for node in doctree.findall(nodes.inline):
         if "pasted-text" in node["classes"]:
-            text = ledgerpage.typeset(node.astext())
+            text = directives.typeset(node.astext())
             node[:] = [nodes.Text(text)]
 
 
@@ -234,6 +235,7 @@ def share_handlers(app) -> None:
 
 
 def setup(app) -> dict:
+    directives.setup(app)
     ledgerpage.setup(app)
     app.connect("config-inited", without_thebe)
     app.connect("config-inited", set_buttons)

@@ -8,7 +8,7 @@ import re
 
 import execute
 import nbformat
-from ledgerpage import typeset
+from directives import typeset
 from nbformat.v4 import new_code_cell
 
 COMPANIONS = """\
