@@ -19,20 +19,21 @@ import os
 import pathlib
 import shutil
 import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import matplotlib.tri
 import numpy as np
+from explorable import explore
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from running import in_notebook, is_root, progress
 
 __all__ = [
     "COLOURS",
     "draw_field",
+    "explore",
     "extrema",
     "key_number",
     "movie",
@@ -82,23 +83,7 @@ def use_style() -> None:
     )
 
 
-# ------------------------------------------------------------------------------ ranks
-
-
-def _world():
-    """MPI's world where mpi4py has been imported by the chapter (Firedrake does), else None."""
-    module = sys.modules.get("mpi4py.MPI")
-    return None if module is None else module.COMM_WORLD
-
-
-def _is_root() -> bool:
-    world = _world()
-    return world is None or world.rank == 0
-
-
-def _in_notebook() -> bool:
-    ipython = sys.modules.get("IPython")  # any library may have imported it: ask for the kernel
-    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+# ----------------------------------------------------------------------- fields, ranks
 
 
 def extrema(function) -> tuple[float, float]:
@@ -335,7 +320,7 @@ def key_number(name: str, value: float, fmt: str = ".6g") -> None:
             f"key_number {name}: expected a format that fits {value}, such as '.3g', got {fmt!r}"
         ) from None
 
-    if _in_notebook():
+    if in_notebook():
         from IPython.display import display
 
         prefix = "application/papermill.record/"  # myst-nb's mark for "keep, do not show"
@@ -347,63 +332,11 @@ def key_number(name: str, value: float, fmt: str = ".6g") -> None:
         if "BOOK_PROGRESS" not in os.environ:  # somebody works with the notebook
             print(f"{name} = {shown}")
         return
-    if _is_root():
+    if is_root():
         print(f"{name} = {shown}")
         if path := os.environ.get("KEY_NUMBERS"):
             with open(path, "a") as file:
                 file.write(json.dumps({"name": name, "value": value}) + "\n")
-
-
-# --------------------------------------------------------------------------- progress
-
-
-def progress(steps: Iterable, title: str, total: int | None = None) -> Iterator:
-    """Go through ``steps`` and show how far we are.
-
-    A bar where somebody watches (a notebook, a terminal; the first rank only).  While the book is
-    built there is no bar: the state goes to the file that ``BOOK_PROGRESS`` names, for the build to
-    show.
-
-    Parameters
-    ----------
-    steps
-        Anything that can be looped over.
-    title
-        What is being done, such as ``"Stokes steps"``.
-    total
-        The number of steps, where ``len(steps)`` is not defined.
-
-    Raises
-    ------
-    ValueError
-        If ``steps`` cannot be looped over, or ``total`` is not a number of steps.
-    """
-    if not isinstance(steps, Iterable):
-        raise ValueError(f"progress: expected steps to go through, as range(5), got {steps!r}")
-    if total is None:
-        with contextlib.suppress(TypeError):
-            total = len(steps)
-    elif not isinstance(total, numbers.Integral) or total < 0:
-        raise ValueError(f"progress: expected a number of steps as total, got {total!r}")
-    if status := os.environ.get("BOOK_PROGRESS"):
-        return _progress_to_file(steps, title, total, pathlib.Path(status))
-    from tqdm.auto import tqdm
-
-    watched = _in_notebook() or sys.stderr.isatty()
-    return iter(tqdm(steps, desc=title, total=total, disable=not (watched and _is_root())))
-
-
-def _progress_to_file(steps, title, total, status):
-    last = 0.0
-    try:
-        for k, step in enumerate(steps):
-            if _is_root() and (now := time.monotonic()) - last > 1.0:
-                last = now
-                status.write_text(f"{title} {k}" + (f" of {total}" if total else ""))
-            yield step
-    finally:
-        if _is_root():
-            status.unlink(missing_ok=True)
 
 
 # ----------------------------------------------------------------------------- movies

@@ -5,7 +5,7 @@
 - Directives show what the execution gave (``ledgerpage.py``).
 - Each chapter can be downloaded as an executed notebook (``downloads.py``).
 - An image without alternative text is a warning, and warnings fail the build.
-- A movie leaves the page for a file of its own.
+- A movie leaves the page for a file of its own, and so do the pictures of an explorable.
 - No page asks another host for anything.
 - The launch buttons open the repository that this copy of the book came from.
 """
@@ -31,6 +31,7 @@ from sphinx.util import logging
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import downloads
 import execute
+import explorables
 import ledger
 import ledgerpage
 
@@ -235,6 +236,7 @@ def share_handlers(app) -> None:
 
 def setup(app) -> dict:
     ledgerpage.setup(app)
+    explorables.setup(app)
     app.connect("config-inited", without_thebe)
     app.connect("config-inited", set_buttons)
     # after myst-nb has made its configuration
