@@ -20,9 +20,10 @@ from collections.abc import Callable, Iterable
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from running import in_notebook, progress
 
 __all__ = ["Explorable", "explore"]
@@ -122,11 +123,9 @@ class Slider:
     sign: str  # "="
     said: list[str]  # the values with their unit, "0.15"
 
-    def print(self, place: int) -> str:
-        """The parameter at one of its values, as HTML."""
-        return " ".join(
-            [_with_symbol(self.text, self.name), self.sign, html.escape(self.said[place])]
-        )
+    def told(self, place: int) -> str:
+        """The parameter at one of its values: "step length γ = 0.15"."""
+        return " ".join(part for part in (self.text, self.sign, self.said[place]) if part)
 
 
 def _sliders(values: dict, labels: dict, default: dict) -> list[Slider]:
@@ -332,11 +331,18 @@ def _limits(fig: Figure) -> dict[tuple[str, int], tuple[float, float]]:
 def _encoded(canvas) -> bytes:
     """The picture as WebP, without loss but for the palette that all of the book's figures have."""
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    picture = picture.quantize(
-        256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
-    ).convert("RGB")
+    return _saved(
+        _with_palette(picture).convert("RGB"), "WEBP", lossless=True, method=2, quality=40
+    )
+
+
+def _with_palette(picture: Image.Image) -> Image.Image:
+    return picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+
+
+def _saved(picture: Image.Image, form: str, **options) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", lossless=True, method=2, quality=40)
+    picture.save(buffer, form, **options)
     return buffer.getvalue()
 
 
@@ -488,7 +494,8 @@ class Explorable:
         def end(place):
             changed = next(k for k, at in enumerate(place) if at != self.shown[k])
             lazy = ' class="explorable-end" loading="lazy"'
-            said = self.sliders[changed].print(place[changed])
+            one = self.sliders[changed]
+            said = _with_symbol(one.told(place[changed]), one.name)
             return f"<div>{image(place, lazy)}<span>{said}</span></div>"
 
         parts = [
@@ -508,16 +515,18 @@ class Explorable:
     def png(self) -> bytes:
         """The default between the two ends of each parameter, a row for each, in one picture."""
         width, height = self.size
-        sheet = Image.new("RGB", (3 * width, len(self.sliders) * height), "white")
-        corners = [(column, row) for row in range(len(self.sliders)) for column in (0, 2)]
-        for place, (column, row) in zip([self.shown, *self.ends], [(1, 0), *corners], strict=True):
-            picture = Image.open(io.BytesIO(self.pictures[place]))
-            sheet.paste(picture, (column * width, row * height))
-        buffer = io.BytesIO()
-        sheet.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-            buffer, "PNG", optimize=True
-        )
-        return buffer.getvalue()
+        line = height // 10
+        font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 2 * line // 3)
+        sheet = Image.new("RGB", (3 * width, len(self.sliders) * (height + line)), "white")
+        write = ImageDraw.Draw(sheet).text
+        ends = [(column, row) for row in range(len(self.sliders)) for column in (0, 2)]
+        for place, (column, row) in zip([self.shown, *self.ends], [(1, 0), *ends], strict=True):
+            left, top = column * width, row * (height + line)
+            sheet.paste(Image.open(io.BytesIO(self.pictures[place])), (left, top))
+            said = [one.told(at) for one, at in zip(self.sliders, place, strict=True)]
+            told = ", ".join(said if place == self.shown else [said[row]])
+            write((left + width // 2, top + height), told, "black", font, anchor="ma")
+        return _saved(_with_palette(sheet), "PNG", optimize=True)
 
 
 def _address(webp: bytes) -> str:

@@ -1,10 +1,13 @@
 """Explorables: pictures that a slider chooses, in the browser, on disk, in print, in JupyterLab."""
 
+import io
+
 import book
 import explorable
 import matplotlib
 import numpy as np
 import pytest
+from PIL import Image
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
@@ -153,3 +156,46 @@ def test_a_script_draws_the_default_and_the_ends():
 
     simple(draw, alt="{γ} {n}", γ=[1, 2, 3, 4], n=[1, 2, 3], default={"γ": 2})
     assert drawn == [(2, 2), (1, 2), (4, 2), (2, 1), (2, 3)]
+
+
+def test_the_numbers_are_typeset(in_notebook):
+    shown = simple(
+        γ=[-2e-6, 1e-3, 1.5],
+        labels={"γ": "step length γ = {:.1e} m"},
+        alt="From -1 to {γ:.0e}",
+        draw=lambda γ: line(1),
+    )
+    said = ["−2.0\u2009·\u200910⁻⁶ m", "1.0\u2009·\u200910⁻³ m", "1.5 m"]
+    assert shown.sliders[0].said == said
+    assert list(shown.texts.values())[:2] == ["From −1 to −2\u2009·\u200910⁻⁶", "From −1 to 10⁻³"]
+    assert "step length <var>γ</var></label> = <output" in shown.html()
+
+
+def test_all_pictures_have_the_layout_of_the_first(in_notebook):
+    """Wider numbers beside the axis would move it, were the layout not frozen."""
+
+    def draw(γ, moved=None):
+        fig, ax = plt.subplots(figsize=(2, 1), layout="constrained")
+        ax.set(xlim=(0, 1), ylim=(0, 1), yticks=[0.5], yticklabels=["9" * γ])
+        ax.set_facecolor("red")
+        fig.suptitle("a" * γ)
+        return fig
+
+    def left_edge(webp):
+        red = np.asarray(Image.open(io.BytesIO(webp)).convert("RGB")) == (255, 0, 0)
+        return np.flatnonzero(red.all(axis=2).any(axis=0))[0]
+
+    shown = simple(draw, γ=[1, 3, 9], default={"γ": 3})
+    assert len({left_edge(webp) for webp in shown.pictures.values()}) == 1
+
+
+def test_a_figure_may_be_moved_instead_of_made_anew(in_notebook):
+    fig, ax = plt.subplots(figsize=(1, 1))
+    ax.set(xlim=(0, 1), ylim=(0, 9))
+    (curve,) = ax.plot([0, 1], [0, 1])
+
+    def move(γ):
+        curve.set_ydata([0, γ])
+        return fig
+
+    assert len(set(simple(move).pictures.values())) == 3
