@@ -5,7 +5,7 @@
 - Directives show what the execution gave (``ledgerpage.py``).
 - Each chapter can be downloaded as an executed notebook (``downloads.py``).
 - An image without alternative text is a warning, and warnings fail the build.
-- A movie leaves the page for a file of its own.
+- A movie leaves the page for a file of its own, and so do the pictures of an explorable.
 - No page asks another host for anything.
 - The launch buttons open the repository that this copy of the book came from.
 """
@@ -26,6 +26,7 @@ from urllib.parse import unquote, urlsplit
 
 import downloads
 import execute
+import explorables
 import ledgerpage
 import results
 from chapters import BookError, documents
@@ -294,6 +295,7 @@ def version_of_tools() -> int:
 def setup(app) -> dict:
     ledgerpage.setup(app)
     app.add_search_language(FoldedEnglish)
+    explorables.setup(app)
     app.connect("config-inited", without_thebe)
     app.connect("config-inited", set_buttons)
     app.connect("config-inited", read_only_what_the_book_has)
