@@ -129,6 +129,6 @@ def test_every_chapter_has_its_front_matter():
     ],
 )
 def test_numbers_are_printed_as_in_a_book(number, printed):
-    import directives
+    import ledgerpage
 
-    assert directives.typeset(number) == printed
+    assert ledgerpage.typeset(number) == printed

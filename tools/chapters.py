@@ -5,8 +5,11 @@ A chapter's name is its path below ``chapters/`` without the ending: ``minimizat
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 import pathlib
+import signal
 import sys
 
 import nbformat
@@ -69,12 +72,19 @@ def page(root: pathlib.Path, name: str) -> pathlib.Path:
 
 def read_chapter(root: pathlib.Path, name: str) -> nbformat.NotebookNode:
     """The chapter as a notebook, with the line of each cell in ``metadata.source_map``."""
-    return _read(page(root, name))
+    return copy.deepcopy(_read(path := page(root, name), _text(path)))
 
 
-def _read(path: pathlib.Path) -> nbformat.NotebookNode:
+def _text(path: pathlib.Path) -> str:
     try:
-        text = path.read_text("utf-8")
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise BookError(f"chapters/{path.name}: expected UTF-8, got {error}") from None
+
+
+@functools.lru_cache(maxsize=100)
+def _read(path: pathlib.Path, text: str) -> nbformat.NotebookNode:
+    try:
         return read_myst_markdown_notebook(text, add_source_map=True, path=path)
     except Exception as error:
         raise BookError(f"chapters/{path.name}: {type(error).__name__}: {error}") from None
@@ -92,7 +102,8 @@ class Cell:
 
 def code_cells(path: pathlib.Path) -> list[Cell]:
     """The code cells of a page."""
-    notebook, lines, cells = _read(path), path.read_text("utf-8").splitlines(), []
+    text, cells = _text(path), []
+    notebook, lines = _read(path, text), text.splitlines()
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type == "code":
             code = cell.source.splitlines()
@@ -114,3 +125,16 @@ def script(path: pathlib.Path, figures: bool = False) -> str:
         if figures or "figure" not in cell.tags:
             lines += [""] * (cell.line - 1 - len(lines)) + cell.source.splitlines()
     return "\n".join(lines) + "\n"
+
+
+def run_tool(main) -> None:
+    """Run a tool's ``main`` and end with its status; a SIGTERM ends it as Ctrl-C does, with all it started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a terminal may not know our letters
+    try:
+        sys.exit(main())
+    except BookError as error:
+        sys.exit(f"\n{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -8,34 +8,17 @@
 from __future__ import annotations
 
 import base64
-import importlib.metadata
 import io
 import pathlib
-import platform
 import re
-import shutil
-import subprocess
 from typing import ClassVar
 
-import execute
 from docutils import nodes
 from docutils.parsers.rst import directives
 from PIL import Image
 from sphinx.util.docutils import SphinxDirective
 
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 THUMBNAIL = (560, 360)  # pixels; a card is 280 wide, and screens have two pixels to one
-
-
-def typeset(number: str) -> str:
-    """A formatted number as it is printed: ``-3.4e-08`` becomes ``−3.4 · 10⁻⁸`` (thin spaces)."""
-    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)(?:e([+-]\d+))?(%?)", number)
-    if not match:
-        return number
-    mantissa, exponent, percent = match[1].replace("-", "−"), match[2], match[3]
-    if exponent is not None:
-        mantissa += "\u2009·\u200910" + str(int(exponent)).translate(SUPERSCRIPTS)
-    return mantissa + ("\u202f%" if percent else "")
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -62,23 +45,14 @@ class Shown(SphinxDirective):
 class Costs(Shown):
     def lines(self) -> list[str]:
         rows, places = [], {}
-        for name, row in self.results.items():
-            budget = execute.read_chapter(self.root, name).metadata["budget"]
-            place = f"{row['machine']}, {row['date']}"
+        for name, result in self.results.items():
+            place = f"{result.machine}, {result.date}"
             mark = places.setdefault(place, len(places) + 1)
-            rows.append(
-                [
-                    f"{{doc}}`/chapters/{name}`",
-                    f"{row['seconds']:.0f}",
-                    f"{budget['seconds']}",
-                    f"{row['cpu_seconds']:.0f}",
-                    f"{row['peak_mib']:.0f}",
-                    f"{budget['mib']}",
-                    str(mark),
-                ]
-            )
-        seconds = sum(row["seconds"] for row in self.results.values())
-        spent = sum(row["cpu_seconds"] for row in self.results.values())
+            row = [result.seconds, result.budget["seconds"], result.cpu_seconds, result.peak_mib]
+            row = [f"{number:.0f}" for number in [*row, result.budget["mib"]]]
+            rows.append([f"{{doc}}`/chapters/{name}`", *row, str(mark)])
+        seconds = sum(result.seconds for result in self.results.values())
+        spent = sum(result.cpu_seconds for result in self.results.values())
         rows.append(["all", f"{seconds:.0f}", "", f"{spent:.0f}", "", "", ""])
         head = ["chapter", "time, s", "budget, s", "processor time, s", "memory, MiB"]
         lines = table([*head, "budget, MiB", "where"], rows)
@@ -87,18 +61,29 @@ class Costs(Shown):
 
 class Versions(Shown):
     def lines(self) -> list[str]:
-        wanted = re.findall(r"^([\w.-]+)", (self.root / "requirements.in").read_text(), flags=re.M)
-        rows = [["Python", platform.python_version()]]
-        rows += [[name, importlib.metadata.version(name)] for name in sorted(wanted, key=str.lower)]
-        lines = table(["Python package", "version"], rows)
-        if shutil.which("dpkg-query"):
-            text = (self.root / "apt.txt").read_text()
-            packages = re.findall(r"^([a-z0-9.+-]+)", text, flags=re.M)
-            command = ["dpkg-query", "-W", "-f", "${Package} ${Version}\n", "libc6", *packages]
-            answer = subprocess.run(command, capture_output=True, text=True)
-            system = [line.split() for line in answer.stdout.splitlines()]
-            lines += table(["system package", "version"], [row for row in system if len(row) == 2])
+        found: dict[str, dict[str, list[str]]] = {}  # {package: {version: chapters}}
+        for name, result in self.results.items():
+            for package, version in result.versions.items():
+                found.setdefault(package, {}).setdefault(version, []).append(name)
+
+        def wanted(file: str) -> list[str]:
+            return re.findall(r"^([\w.+-]+)", (self.root / file).read_text("utf-8"), flags=re.M)
+
+        def rows(names: list[str]) -> list[list[str]]:
+            return [[name, "; ".join(self.where(found[name]))] for name in names if name in found]
+
+        packages = ["Python", *sorted(wanted("requirements.in"), key=str.lower)]
+        lines = table(["Python package", "version"], rows(packages))
+        if system := rows(["libc6", *wanted("apt.txt")]):
+            lines += table(["system package", "version"], system)
         return lines
+
+    @staticmethod
+    def where(versions: dict[str, list[str]]) -> list[str]:
+        """Each version; and, where there are several, the chapters that ran with it."""
+        if len(versions) == 1:
+            return list(versions)
+        return [f"{version} ({', '.join(names)})" for version, names in versions.items()]
 
 
 class Picture(SphinxDirective):
@@ -107,7 +92,9 @@ class Picture(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         root, (name, figure) = pathlib.Path(self.env.srcdir), self.arguments
-        notebook = execute.executed(root, name)
+        if name not in self.env.book_results["chapters"]:
+            raise self.error(f"picture: expected a chapter that has run, got {name!r}")
+        notebook = self.env.book_results["chapters"][name].executed()
         pictures = {
             cell.metadata.get("mystnb", {}).get("figure", {}).get("name"): output.data["image/png"]
             for cell in notebook.cells

@@ -12,8 +12,9 @@ import re
 
 import ledger
 import mutants
-from directives import Shown, table, typeset
+from directives import Shown, table
 from docutils import nodes
+from keynumbers import typeset
 
 SHOWN_ROWS = 3  # of those that catch a mistake
 CAUGHT_BY = {  # what a page says of each verdict
@@ -32,7 +33,8 @@ def label(chapter: str, number: str) -> str:
 def mark_numbers(app, doctree) -> None:
     """Give each cell that records a key number a label, for the ledger to lead to."""
     name = app.env.docname.removeprefix("chapters/")
-    cells = app.env.book_results["chapters"].get(name, {}).get("cells", {})
+    result = app.env.book_results["chapters"].get(name)
+    cells = result.cells if result else {}
     numbers: dict[int, list[str]] = {}
     for number, index in cells.items():
         numbers.setdefault(index, []).append(number)
@@ -61,8 +63,6 @@ class Rows(Shown):
 
     @property
     def book(self) -> dict[str, dict[str, ledger.Row]]:
-        for file in (self.root / "tests" / "key_numbers").glob("*.yml"):
-            self.env.note_dependency(str(file))
         return ledger.load(self.root)
 
     def title(self, name: str) -> str:
@@ -97,7 +97,7 @@ class Ledger(Rows):
         return lines
 
     def numbers(self, name: str, rows: dict[str, ledger.Row]) -> list[str]:
-        numbers = self.results[name]["key_numbers"]
+        numbers = self.results[name].key_numbers
         unknown = {n: ledger.Row(what=f"`{n}` (no row)", expected=float("nan")) for n in numbers}
         rows = {number: rows.get(number, unknown[number]) for number in numbers}
         independent = [n for n in numbers if rows[n].kind in ledger.INDEPENDENT]
@@ -113,7 +113,7 @@ class Ledger(Rows):
 
     def row(self, name: str, number: str, row: ledger.Row) -> list[str]:
         result = self.results[name]
-        value, fmt = result["key_numbers"][number], result["formats"][number]
+        value, fmt = result.key_numbers[number], result.formats[number]
 
         def shown(x) -> str:
             return "" if x is None else typeset(format(x, fmt))
@@ -138,9 +138,7 @@ class Ledger(Rows):
 class Mutants(Rows):
     def lines(self) -> list[str]:
         kept, lists = mutants.load_result(self.root), mutants.load(self.root)
-        pages = [f"chapters/{name}.md" for name in self.results]
-        for file in [f"tests/{mutants.FILE}", f"tests/{mutants.RESULT}", *pages]:
-            self.env.note_dependency(str(self.root / file))
+        self.env.note_dependency(str(self.root / "tests" / mutants.RESULT))
         summary, details = [], []
         for name in self.results:
             link = f"{{doc}}`/chapters/{name}`"
@@ -165,7 +163,7 @@ class Mutants(Rows):
 
     def caught_by(self, name: str, verdict: mutants.Verdict, first: str | None) -> str:
         """What caught a mistake, the row that the list names first; or why nothing did."""
-        known = self.results[name].get("cells", {})
+        known = self.results[name].cells
         names = sorted(verdict.rows, key=lambda row: row != first)  # stable: the rest as it was
         rows = [
             (f"{{ref}}`{row} <{label(name, row)}>`" if row in known else f"`{row}`")
