@@ -60,7 +60,8 @@ class ThrowAwayBook:
             ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__")
         )
         shutil.copytree(ROOT / "figures", root / "figures")  # the logo is among them
-        for name in ("_config.yml", "references.bib", "requirements.txt", "chapters/book.py"):
+        helpers = [f"chapters/{path.name}" for path in (ROOT / "chapters").glob("*.py")]
+        for name in ("_config.yml", "references.bib", "requirements.txt", *helpers):
             shutil.copy(ROOT / name, root / name)
         (root / "_toc.yml").write_text(
             "format: jb-book\nroot: intro\nchapters: [{file: chapters/page}]\n"

@@ -2,10 +2,10 @@
 
 - The chapters are executed, once, before the first page is read (``execute.py``).
 - A page is read again when the execution it shows has changed.
-- Directives show what the execution gave (``ledgerpage.py``).
+- Directives show what the execution gave (``directives.py``, ``ledgerpage.py``).
 - Each chapter can be downloaded as an executed notebook (``downloads.py``).
 - An image without alternative text is a warning, and warnings fail the build.
-- A movie leaves the page for a file of its own.
+- A movie leaves the page for a file of its own, and so do the pictures of an explorable.
 - No page asks another host for anything.
 - The launch buttons open the repository that this copy of the book came from.
 """
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
 import pathlib
 import re
@@ -24,8 +23,10 @@ import unicodedata
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
+import directives
 import downloads
 import execute
+import explorables
 import ledgerpage
 import results
 from chapters import BookError, documents
@@ -292,8 +293,10 @@ def version_of_tools() -> int:
 
 
 def setup(app) -> dict:
+    directives.setup(app)
     ledgerpage.setup(app)
     app.add_search_language(FoldedEnglish)
+    explorables.setup(app)
     app.connect("config-inited", without_thebe)
     app.connect("config-inited", set_buttons)
     app.connect("config-inited", read_only_what_the_book_has)

@@ -13,6 +13,7 @@ import ast
 import io
 import json
 import linecache
+import os
 import pathlib
 import sys
 import traceback
@@ -91,7 +92,7 @@ def main() -> None:
         text += [""] * (cell["line"] - 1 - len(text)) + cell["source"].splitlines()
     linecache.cache[page] = (0, None, [line + "\n" for line in text], page)
     sys.argv[:] = [page]  # PETSc would take ours for its own
-    sys.path.pop(0)  # the folder of this file is no business of the chapter
+    sys.path[0] = os.getcwd()  # not the folder of this file
     found = None
     try:
         run(page, cells, job["figures"])
