@@ -1,11 +1,11 @@
 """The ledger: each chapter runs, and each of its numbers is what it should be."""
 
-import execute
+import chapters
 import ledger
 import pytest
 from conftest import ROOT
 
-CHAPTERS = execute.chapter_names(ROOT)
+CHAPTERS = chapters.chapter_names(ROOT)
 LEDGER = ledger.load(ROOT)
 ROWS = [
     pytest.param(chapter, name, id=f"{chapter}-{name}")
@@ -16,24 +16,24 @@ ROWS = [
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_chapter_runs(execution, chapter):
     results, failures = execution
-    assert chapter in results["chapters"], failures
+    assert chapter in results, failures
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_every_number_has_a_row(execution, chapter):
     results, _ = execution
-    if chapter not in results["chapters"]:
+    if chapter not in results:
         pytest.skip("the chapter did not run: its own test has failed")
-    missing = set(results["chapters"][chapter]["key_numbers"]) - set(LEDGER.get(chapter, {}))
+    missing = set(results[chapter].key_numbers) - set(LEDGER.get(chapter, {}))
     assert not missing, f"tests/key_numbers/{chapter}.yml: no row for {', '.join(sorted(missing))}"
 
 
 @pytest.mark.parametrize("chapter, name", ROWS)
 def test_number(execution, chapter, name):
     results, _ = execution
-    if chapter not in results["chapters"]:
+    if chapter not in results:
         pytest.skip("the chapter did not run: its own test has failed")
-    numbers = results["chapters"][chapter]["key_numbers"]
+    numbers = results[chapter].key_numbers
     assert name in numbers, (
         f"chapters/{chapter}.md records no number {name!r}, but the ledger expects it"
     )
@@ -52,10 +52,10 @@ def test_rows_belong_to_chapters():
 def test_chapters_stay_within_their_memory(execution):
     results, _ = execution
     over = {}
-    for name, row in results["chapters"].items():
-        budget = execute.read_chapter(ROOT, name).metadata["budget"]
+    for name, row in results.items():
+        budget = chapters.read_chapter(ROOT, name).metadata["budget"]
         assert budget["mib"] <= 1536, f"chapters/{name}.md asks for more than 1.5 GiB"
-        if row["peak_mib"] > budget["mib"]:
+        if row.peak_mib > budget["mib"]:
             over[name] = f"{row['peak_mib']:.0f} MiB of {budget['mib']}"
     assert not over, f"over their memory: {over}"
 

@@ -36,7 +36,7 @@ class Shown(SphinxDirective):
 
     @property
     def results(self) -> dict:
-        return self.env.book_results["chapters"]
+        return self.env.book_results
 
     def run(self) -> list[nodes.Node]:
         return self.parse_text_to_nodes("\n".join(self.lines()), allow_section_headings=True)
@@ -92,9 +92,9 @@ class Picture(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         root, (name, figure) = pathlib.Path(self.env.srcdir), self.arguments
-        if name not in self.env.book_results["chapters"]:
+        if name not in self.env.book_results:
             raise self.error(f"picture: expected a chapter that has run, got {name!r}")
-        notebook = self.env.book_results["chapters"][name].executed()
+        notebook = self.env.book_results[name].executed()
         pictures = {
             cell.metadata.get("mystnb", {}).get("figure", {}).get("name"): output.data["image/png"]
             for cell in notebook.cells

@@ -33,7 +33,7 @@ def label(chapter: str, number: str) -> str:
 def mark_numbers(app, doctree) -> None:
     """Give each cell that records a key number a label, for the ledger to lead to."""
     name = app.env.docname.removeprefix("chapters/")
-    result = app.env.book_results["chapters"].get(name)
+    result = app.env.book_results.get(name)
     cells = result.cells if result else {}
     numbers: dict[int, list[str]] = {}
     for number, index in cells.items():

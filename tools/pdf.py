@@ -56,7 +56,9 @@ FOOTER = """
 
 def assemble() -> pathlib.Path:
     """All pages of the book in one; returns its path."""
-    command = build_command(ROOT, "--builder", "singlehtml", "--path-output", str(FOLDER), strict=False)
+    command = build_command(
+        ROOT, "--builder", "singlehtml", "--path-output", str(FOLDER), strict=False
+    )
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         sys.exit(f"the pages were not put together:\n{done.stdout[-4000:]}")

@@ -24,7 +24,14 @@ import traceback
 
 import ledger
 from chapters import (
-    ROOT, BookError, chapter_names, code_cells, page, read_chapter, run_tool, script,
+    ROOT,
+    BookError,
+    chapter_names,
+    code_cells,
+    page,
+    read_chapter,
+    run_tool,
+    script,
 )  # fmt: skip
 from inputs import chapter, surroundings
 
