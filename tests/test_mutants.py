@@ -81,7 +81,7 @@ half: {what: a half, expected: 0.5}
 LIST = """
 page:
   cheap: {n: 100}
-  limit: 8
+  limit: 5
   mutants:
   - {what: power, replace: "k**-2.0", with: "k**-3.0", row: order}
   - {what: sign, replace: "k**-2.0", with: "-(k**-2.0)", message: rest is negative}
@@ -135,7 +135,7 @@ def test_what_is_caught(page, capsys):
     assert "power: caught by order (check) and 1 more (" in said
     assert f"sign: caught by the chapter: line {page.line('raise Lost')}: Lost: the rest" in said
     assert "no half: only a regression by half (regression); only a regression knows" in said
-    assert "no end after 8 s" in said
+    assert "no end after 5 s" in said
     table = mutants.table("page", result["page"], mutants.load(page.root)["page"])
     assert table[0] == "page: 4 of 11 caught; rows that count: 1 reference, 1 check, 1 regression"
     assert len(table) == 12
