@@ -5,10 +5,10 @@ import subprocess
 import sys
 import time
 
+import chapters
 import psutil
 import pytest
 import ranks
-import trials
 import variations
 from conftest import ROOT
 
@@ -164,7 +164,7 @@ def test_a_chapter_without_parameters(page):
 def test_no_line_moves(page):
     changes = {"words": "('a', 'b')", "γ": 1.5}
     trial = variations.prepare(page.root, "page", variations.Variation("a change", changes))
-    before = trials.code_cells(trials.page(page.root, "page"))
+    before = chapters.code_cells(chapters.page(page.root, "page"))
     for old, new in zip(before, trial.cells, strict=True):
         assert old.source.count("\n") == new.source.count("\n")
     assert "γ = 1.5  # their exponent; the end of the line stays\n" in trial.cells[1].source
@@ -177,7 +177,7 @@ def test_no_line_moves(page):
         ("page:\n  {what: a}\n", "yml:1: page: expected a list"),
         ("page:\n- {what: a}\n", "a: no set"),
         ("page:\n- {what: a, set: {}}\n", "a: nothing is set"),
-        ("page:\n- {what: a, set: {n: 1}, mesage: b}\n", "unknown field mesage"),
+        ("page:\n- {what: a, set: {n: 1}, tolerance: b}\n", "unknown field tolerance"),
         ("page:\n- {what: a, set: {n: 1, n: 2}}\n", "yml:2: n stands here a second time"),
     ],
 )

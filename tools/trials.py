@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 import inputs
 import ledger
 import psutil
-from chapters import Cell, chapter_names, code_cells, page, read_chapter  # noqa: F401
+from chapters import Cell, chapter_names, read_chapter
 
 JOBS = 2
 LIMIT = 3  # times a chapter's budget, where a list does not say
