@@ -27,9 +27,9 @@ def execution(request):
     with capture.global_and_fixture_disabled():  # it takes minutes, and says how far it is
         print()
         try:
-            return execute.execute(ROOT), None
-        except execute.BookError as error:
-            return execute.load_results(ROOT), str(error)
+            return {"chapters": execute.execute(ROOT)}, None
+        except BookError as error:
+            return {"chapters": results.load(ROOT)}, str(error)
 
 
 @pytest.fixture
