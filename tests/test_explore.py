@@ -16,9 +16,10 @@ import numpy as np
 import pdf
 import pytest
 import results
+import test_lab
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium
-from conftest import ROOT, ThrowAwayBook
+from conftest import HEADER, ROOT, ThrowAwayBook, launch_path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
@@ -689,3 +690,65 @@ def test_nothing_of_a_failed_explorable_is_cached(book):
         assert re.search(rf"chapters/page\.md:({line}|{line + 1})\b", failed.stdout), failed.stdout
         assert "expected draw to return a figure, got None for γ = 2" in failed.stdout
     assert results.load(book.root) == {}
+
+
+# ------------------------------------------------------------------------------- in JupyterLab
+
+lab = test_lab.lab  # started as `make lab` does
+
+
+def test_in_jupyterlab(lab, chrome):
+    """The page run as a notebook: the slider has the keys, and chooses the picture."""
+    root, printed = lab
+    (root / "chapters" / "page.md").write_text(HEADER + PAGE)
+    with Reader(chrome, printed, go=False) as reader:
+        page = reader.page
+        page.set_default_timeout(60_000)
+        page.goto(printed)
+        page.locator("#filebrowser .jp-DirListing-item").first.wait_for()
+        page.goto(printed.partition("/lab")[0] + launch_path("page"))
+        page.locator(".jp-NotebookPanel h1").wait_for()
+        page.wait_for_function(f"() => {test_lab.KERNEL}?.status === 'idle'")
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        page.locator(".explorable-live").nth(1).wait_for(state="attached")
+        one = reader.one()
+        one.root.scroll_into_view_if_needed()
+        one.sliders.focus()
+        for key, tenths in {
+            "ArrowRight": 4,
+            "ArrowUp": 5,
+            "ArrowLeft": 4,
+            "Home": 0,
+            "End": 10,
+        }.items():
+            page.keyboard.press(key)
+            page.wait_for_timeout(300)
+            assert one.is_at(tenths), key
+        assert not [a for a in reader.asked if "_explorables/" in a], "the data are inside"
+
+
+def test_the_downloaded_notebook(lab, chrome, built):
+    """Where the notebook is not trusted, which is how a download begins, the default is there."""
+    root, printed = lab
+    notebook = built.root / "_build" / "html" / "notebooks" / "page.ipynb"
+    assert notebook.stat().st_size < 1_000_000
+    (root / "chapters" / "downloaded.ipynb").write_bytes(notebook.read_bytes())
+    with Reader(chrome, printed, go=False) as reader:
+        page = reader.page
+        page.set_default_timeout(60_000)
+        page.goto(printed)
+        page.locator("#filebrowser .jp-DirListing-item").first.wait_for()
+        page.goto(printed.partition("/lab")[0] + "/lab/tree/chapters/downloaded.ipynb")
+        page.locator(".jp-NotebookPanel h1").wait_for()
+        picture = page.locator('.jp-OutputArea img[alt="Grey of γ = 0.3"]').first
+        picture.scroll_into_view_if_needed()
+        assert picture.evaluate("image => image.naturalWidth") == 720
+        page.evaluate("jupyterapp.commands.execute('notebook:trust')")
+        page.get_by_role("button", name="Trust").last.click()
+        page.locator(".explorable-live").nth(1).wait_for(state="attached")
+        one = reader.one()
+        one.root.scroll_into_view_if_needed()
+        one.sliders.press("End")
+        page.wait_for_timeout(300)
+        assert one.is_at(10)
