@@ -223,7 +223,7 @@ class _Running:
 
     def __init__(self, trial: Trial):
         self.trial, self.start = trial, time.monotonic()
-        self.place = tempfile.TemporaryDirectory(prefix=f"{trial.chapter}-")
+        self.place = tempfile.TemporaryDirectory(prefix="trial-")
         folder = self.folder = pathlib.Path(self.place.name)
         cells = [
             {"line": cell.line, "source": cell.source}
