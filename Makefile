@@ -1,16 +1,19 @@
 # The commands of the book.  `make book` and `make test` need nothing but git, make, a C compiler and
-# Python 3.11 or later on Debian 12 or Ubuntu 24.04: they install the rest.
+# Python 3.11 or later on Debian 12 or 13, or Ubuntu 24.04: they install the rest.
 
 SHELL := /bin/bash
 bin := .venv/bin
 export OMP_NUM_THREADS := 1
+unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help book test test-mpi serve lab bench clean setup requirements
+.PHONY: help book test test-mpi lint links serve lab bench clean setup requirements
 
 help:
 	@echo 'make book          build the site, _build/html/index.html, and print it, _build/html/book.pdf'
-	@echo 'make test          run the chapters that have changed, check every number'
+	@echo 'make test          run the chapters that have changed, check every number, and lint'
 	@echo 'make test-mpi      run every Firedrake chapter on 1 and on 2 ranks, check the same numbers'
+	@echo 'make lint          what ruff, codespell, hadolint and zizmor say of code, text and workflow'
+	@echo 'make links         ask for every address that the book links to'
 	@echo 'make serve         show the site; build it again, and reload, when a page is saved (PORT=...)'
 	@echo 'make lab           the chapters as notebooks, in JupyterLab (PORT=...)'
 	@echo 'make bench         time, memory and page weight of each chapter (COMPARE=REV: against another revision)'
@@ -23,12 +26,24 @@ book: setup
 	$(bin)/jupyter-book build -W -n --keep-going .
 	$(bin)/python tools/pdf.py
 
-test: setup
+test: setup lint
 	$(bin)/python -m pytest tests
 
 # A chapter is the same script on any number of ranks, and interrupted ones resume: about an hour.
 test-mpi: setup
 	$(bin)/python -m pytest tests -m mpi
+
+lint: setup
+	$(bin)/ruff check --quiet .
+	$(bin)/ruff format --check --quiet .
+	$(bin)/python tools/check_cells.py chapters/*.md
+	$(bin)/codespell
+	$(bin)/hadolint binder/Dockerfile
+	$(bin)/zizmor --offline --quiet .github
+
+links: setup
+	$(bin)/python tools/execute.py
+	$(bin)/jupyter-book build --builder linkcheck .
 
 serve: book
 	$(bin)/python tools/serve.py $(or $(PORT),8000)

@@ -1,44 +1,45 @@
-"""What the chapters share: style, movies, key numbers, progress, extrema, checkpoints.
+"""What the chapters share: style, figures and movies, tables, key numbers, progress, extrema.
 
 No physics lives here.  A chapter imports what it needs::
 
     from book import extrema, key_number, movie, progress, use_style
+
+Whatever is refused is refused with what was expected and what came.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import html
 import io
 import json
-import math
 import numbers
 import os
 import pathlib
 import shutil
 import subprocess
-import sys
 import tempfile
-import time
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import matplotlib.tri
 import numpy as np
+from explorable import explore
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from running import in_notebook, is_root, progress
 
 __all__ = [
     "COLOURS",
+    "draw_field",
+    "explore",
     "extrema",
     "key_number",
-    "load_checkpoint",
     "movie",
     "progress",
-    "save_checkpoint",
+    "slope",
+    "table",
     "triangles",
     "use_style",
 ]
@@ -82,23 +83,7 @@ def use_style() -> None:
     )
 
 
-# ------------------------------------------------------------------------------ ranks
-
-
-def _world():
-    """MPI's world where mpi4py has been imported by the chapter (Firedrake does), else None."""
-    module = sys.modules.get("mpi4py.MPI")
-    return None if module is None else module.COMM_WORLD
-
-
-def _is_root() -> bool:
-    world = _world()
-    return world is None or world.rank == 0
-
-
-def _in_notebook() -> bool:
-    ipython = sys.modules.get("IPython")  # any library may have imported it: ask for the kernel
-    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+# ----------------------------------------------------------------------- fields, ranks
 
 
 def extrema(function) -> tuple[float, float]:
@@ -117,11 +102,16 @@ def extrema(function) -> tuple[float, float]:
     Raises
     ------
     ValueError
-        If the function has no degree of freedom on any rank.
+        If it is no such function, has no degree of freedom on any rank, or a value that is not
+        finite.
     """
     from mpi4py import MPI
 
+    if not hasattr(function, "dat") or not hasattr(function, "function_space"):
+        raise ValueError(f"extrema: expected a Firedrake function, got {function!r}")
     values = function.dat.data_ro
+    if not isinstance(values, np.ndarray):
+        raise ValueError("extrema: expected a function of one space, got one of a mixed space")
     if values.ndim > 1:
         values = np.linalg.norm(values.reshape(len(values), -1), axis=1)
     comm = function.function_space().mesh().comm
@@ -129,6 +119,8 @@ def extrema(function) -> tuple[float, float]:
     high = comm.allreduce(float(values.max(initial=-np.inf)), op=MPI.MAX)
     if low > high:
         raise ValueError("extrema: expected a function with at least one degree of freedom")
+    if not comm.allreduce(bool(np.isfinite(values).all()), op=MPI.LAND):
+        raise ValueError("extrema: expected finite values, got some that are not")
     return low, high
 
 
@@ -141,14 +133,16 @@ def triangles(domain) -> mpl.tri.Triangulation:
     Parameters
     ----------
     domain
-        A mesh, or a scalar function space of continuous quadratic elements. Of the latter all
-        nodes are points, and each cell is drawn as four triangles.
+        A mesh, or a scalar function space of linear elements, continuous or not, or of continuous
+        quadratic ones. Of a space all nodes are points; a quadratic cell is drawn as four triangles.
 
     Raises
     ------
     ValueError
         If the mesh is not made of straight triangles in the plane, or the space is another one.
     """
+    if not hasattr(domain, "coordinates") and not hasattr(domain, "mesh"):
+        raise ValueError(f"triangles: expected a mesh or a function space, got {domain!r}")
     mesh = domain if hasattr(domain, "coordinates") else domain.mesh()
     coordinates = mesh.coordinates
     cells = coordinates.cell_node_map().values_with_halo
@@ -162,147 +156,124 @@ def triangles(domain) -> mpl.tri.Triangulation:
         from firedrake import Function, SpatialCoordinate, VectorFunctionSpace
 
         element = domain.ufl_element()
-        if (element.family(), element.degree(), domain.value_size) != ("Lagrange", 2, 1):
-            raise ValueError(f"triangles: expected scalar quadratic elements, got {element}")
+        kind, scalar = (element.family(), element.degree()), domain.value_size == 1
+        drawn = {("Lagrange", 1), ("Lagrange", 2), ("Discontinuous Lagrange", 1)}
+        if kind not in drawn or not scalar:
+            raise ValueError(
+                "triangles: expected scalar linear or continuous quadratic elements,"
+                f" got {'' if scalar else 'a vector of '}{element}"
+            )
         nodes = Function(VectorFunctionSpace(mesh, element)).interpolate(SpatialCoordinate(mesh))
         points = nodes.dat.data_ro_with_halos
-        of_entities = domain.finat_element.entity_dofs()
-        a, b, c = (of_entities[0][k][0] for k in range(3))
-        bc, ca, ab = (of_entities[1][k][0] for k in range(3))  # the edges opposite to them
-        quarters = [[a, ab, ca], [ab, b, bc], [ca, bc, c], [bc, ca, ab]]
-        cells = domain.cell_node_map().values_with_halo[:, quarters].reshape(-1, 3)
+        cells = domain.cell_node_map().values_with_halo
+        if kind == ("Lagrange", 2):
+            of_entities = domain.finat_element.entity_dofs()
+            a, b, c = (of_entities[0][k][0] for k in range(3))
+            bc, ca, ab = (of_entities[1][k][0] for k in range(3))  # the edges opposite to them
+            cells = cells[:, [[a, ab, ca], [ab, b, bc], [ca, bc, c], [bc, ca, ab]]].reshape(-1, 3)
     return mpl.tri.Triangulation(points[:, 0], points[:, 1], cells)
 
 
-# ------------------------------------------------------------------------ checkpoints
-
-
-def save_checkpoint(path, about: dict, functions: dict, **series) -> None:
-    """Write what a run needs in order to go on; the old file stays until the new one is whole.
-
-    The file is that of Firedrake's ``CheckpointFile``; its last 64 bytes are its SHA-256 digest.
+def draw_field(ax, function, title: str | None = None, **options):
+    """Draw a scalar function over its mesh of triangles in the plane.
 
     Parameters
     ----------
-    path
-        The file; None for none, and then nothing is done.
-    about
-        What tells this run from others, ``{name: number or text}``: the chapter, its parameters.
-        Real numbers are the same if they differ by less than one part in 1e9.
-    functions
-        ``{name: firedrake.Function}``, all on one mesh: whatever the next step depends on.
-    series
-        Arrays, the same on every rank: what has been recorded, and how far the run has come.
-    """
-    if path is None:
-        return
-    from firedrake import CheckpointFile
-
-    path, (mesh, identity) = pathlib.Path(path), _identity(about, functions)
-    partial = path.with_name(path.name + ".partial")
-    with CheckpointFile(str(partial), "w", comm=mesh.comm) as file:
-        file.save_mesh(mesh)
-        for name, function in functions.items():
-            file.save_function(function, name=name)
-        file.set_attr("/", "about", json.dumps(identity))
-        for name, values in series.items():
-            file.h5pyfile.create_dataset(f"series/{name}", data=np.asarray(values))
-    if mesh.comm.rank == 0:
-        with open(partial, "r+b") as file:
-            file.write(hashlib.file_digest(file, "sha256").hexdigest().encode())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    mesh.comm.barrier()
-
-
-def load_checkpoint(path, about: dict, functions: dict) -> dict[str, np.ndarray] | None:
-    """Fill ``functions`` from a file that ``save_checkpoint`` wrote, and return its series.
-
-    On as many ranks as wrote the file every bit is as it was.  On another number the functions are
-    interpolated from one partition of the mesh to the other, which rounds.
+    ax
+        Where to draw; it gets equal scales, the names x and y, and no grid.
+    function
+        A ``firedrake.Function``: constant on each cell, or one that ``triangles`` can draw.
+    title
+        What is shown, with its unit.
+    options
+        matplotlib's for ``tripcolor``: ``cmap``, ``vmin``, ``vmax``, ...
 
     Returns
     -------
-    ``{name: array}``, or None if there is no such file, or ``path`` is None.
+    The artist, for ``fig.colorbar``; ``set_array(function.dat.data_ro_with_halos)`` updates it.
 
     Raises
     ------
     ValueError
-        If the file is not whole, or belongs to another run or another mesh; it says what was
-        expected and what came, on every rank, and leaves ``functions`` as they were.
+        If it is not such a function.
     """
-    if path is None:
-        return None
-    from firedrake import CheckpointFile
-    from mpi4py import MPI
-
-    path, (mesh, identity) = pathlib.Path(path), _identity(about, functions)
-    found, complaint = mesh.comm.bcast(_examine(path) if mesh.comm.rank == 0 else None)
-    if complaint:
-        raise ValueError(f"checkpoint {path}: {complaint}; remove it to start anew")
-    if not found:
-        return None
-    with CheckpointFile(str(path), "r", comm=mesh.comm) as file:
-        saved = json.loads(file.get_attr("/", "about"))
-        differ = [k for k in identity | saved if not _alike(identity.get(k), saved.get(k))]
-        if differ:
-            both = (f"{k}: expected {identity.get(k)}, got {saved.get(k)}" for k in differ)
-            raise ValueError(f"checkpoint {path} is of another run: {'; '.join(both)}")
-        old_mesh = file.load_mesh(mesh.name)
-        for name, function in functions.items():
-            old = file.load_function(old_mesh, name)
-            for new_part, old_part in zip(function.subfunctions, old.subfunctions, strict=True):
-                if mesh.comm.allreduce(_numbered_alike(new_part, old_part), op=MPI.LAND):
-                    new_part.dat.data_wo_with_halos[:] = old_part.dat.data_ro_with_halos
-                else:
-                    new_part.interpolate(old_part)
-        recorded = list(file.h5pyfile.get("series", ()))  # no handle may outlive the file
-        return {name: file.h5pyfile[f"series/{name}"][()] for name in recorded}
+    if not hasattr(function, "dat") or not hasattr(function, "function_space"):
+        raise ValueError(f"draw_field: expected a Firedrake function, got {function!r}")
+    space = function.function_space()
+    element = space.ufl_element()
+    by_cell = (element.family(), element.degree()) == ("Discontinuous Lagrange", 0)
+    if by_cell and space.value_size == 1:
+        points, look = triangles(space.mesh()), {}
+    else:
+        points, look = triangles(space), {"shading": "gouraud"}
+    picture = ax.tripcolor(points, function.dat.data_ro_with_halos, **look | options)
+    ax.set(aspect="equal", xlabel="$x$", ylabel="$y$")
+    if title is not None:
+        ax.set_title(title)
+    ax.grid(False)
+    return picture
 
 
-def _identity(about, functions):
-    """The mesh of the functions; and what a checkpoint says of itself, as JSON gives it back."""
-    mesh = next(iter(functions.values())).subfunctions[0].function_space().mesh()
-    vertices = mesh.coordinates.dat.data_ro  # each vertex belongs to one rank
-    local = len(vertices), mesh.cell_set.size, sum(zlib.crc32(v.tobytes()) for v in vertices)
-    counts = [mesh.comm.allreduce(number) for number in local]
-    spaces = {name: str(f.function_space().ufl_element()) for name, f in functions.items()}
-    own = {"mesh": "{} vertices, {} cells, checksum {}".format(*counts), "functions": spaces}
-    return mesh, json.loads(json.dumps(about | own))
+# --------------------------------------------------------------------- tables, slopes
 
 
-def _alike(one, other) -> bool:
-    """Whether two entries agree; a computed number may be rounded otherwise on other ranks."""
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-9)
-    return one == other
+def table(heads: Iterable, rows: Iterable[Iterable]):
+    """A table, shown where it is the last expression of a cell.
+
+    Parameters
+    ----------
+    heads
+        The columns' names.
+    rows
+        The cells of each row: text, which may hold MyST and TeX, or whatever ``str`` makes legible.
+
+    Raises
+    ------
+    ValueError
+        If there is no column or no row, or a row has not one cell for each column.
+    """
+    from IPython.display import Markdown
+
+    heads, rows = list(heads), [list(row) for row in rows]
+    if not heads or not rows:
+        raise ValueError(
+            f"table: expected columns and rows, got {len(heads)} columns and {len(rows)} rows"
+        )
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(heads):
+            raise ValueError(
+                f"table: expected {len(heads)} cells in each row, got {len(row)} in row {number}"
+            )
+
+    def line(cells):
+        texts = (" ".join(str(cell).replace("|", "\\|").split()) for cell in cells)
+        return "| " + " | ".join(texts) + " |"
+
+    return Markdown("\n".join([line(heads), line(["---"] * len(heads)), *map(line, rows)]))
 
 
-def _examine(path):
-    """Whether there is a checkpoint, and what is wrong with it or None."""
-    if not path.exists():
-        return False, None
-    content = path.read_bytes()
-    content, digest = content[:-64], content[-64:]
-    expected = hashlib.sha256(content).hexdigest()
-    if digest == expected.encode():
-        return True, None
-    return True, (
-        f"damaged, cut off or not a checkpoint of this book: expected {expected[:12]}... as its"
-        f" last 64 bytes, the digest of the {len(content)} before them, got {digest[:12]!r}..."
-    )
+def slope(x, y) -> float:
+    """The exponent p of the power law y = c x^p that fits best: least squares in log x, log y.
 
+    Parameters
+    ----------
+    x, y
+        As many positive numbers each; at least two different x.
 
-def _numbered_alike(one, other) -> bool:
-    """Whether on this rank two functions have the same degrees of freedom at the same places."""
-    spaces = one.function_space(), other.function_space()
-    pairs = [
-        [space.cell_node_map().values_with_halo for space in spaces],
-        [space.mesh().coordinates.dat.data_ro_with_halos for space in spaces],
-        [space.mesh().coordinates.cell_node_map().values_with_halo for space in spaces],
-    ]
-    return all(np.array_equal(*pair) for pair in pairs)
+    Raises
+    ------
+    ValueError
+        If they are not such numbers.
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    if x.ndim != 1 or x.shape != y.shape:
+        raise ValueError(f"slope: expected as many x as y, got shapes {x.shape} and {y.shape}")
+    for name, values in (("x", x), ("y", y)):
+        if not np.all(np.isfinite(values) & (values > 0)):
+            raise ValueError(f"slope: expected positive, finite {name}, got {values}")
+    if len(np.unique(x)) < 2:
+        raise ValueError(f"slope: expected at least two different x, got {x}")
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
 # ------------------------------------------------------------------------ key numbers
@@ -328,11 +299,11 @@ def key_number(name: str, value: float, fmt: str = ".6g") -> None:
     Raises
     ------
     ValueError
-        If the name is not such a word, or the value is not finite.
+        If the name is not such a word, the value is not finite, or the format does not fit it.
     TypeError
         If the value is not one real number.
     """
-    if not name.isidentifier():
+    if not isinstance(name, str) or not name.isidentifier():
         raise ValueError(f"key_number: expected a name of letters, digits and _, got {name!r}")
     value = (
         value.item() if isinstance(value, (np.ndarray, np.generic)) and value.size == 1 else value
@@ -342,9 +313,14 @@ def key_number(name: str, value: float, fmt: str = ".6g") -> None:
     value = int(value) if isinstance(value, numbers.Integral) else float(value)
     if not np.isfinite(value):
         raise ValueError(f"key_number {name}: expected a finite number, got {value}")
-    shown = format(value, fmt)
+    try:
+        shown = format(value, fmt)
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"key_number {name}: expected a format that fits {value}, such as '.3g', got {fmt!r}"
+        ) from None
 
-    if _in_notebook():
+    if in_notebook():
         from IPython.display import display
 
         prefix = "application/papermill.record/"  # myst-nb's mark for "keep, do not show"
@@ -356,53 +332,11 @@ def key_number(name: str, value: float, fmt: str = ".6g") -> None:
         if "BOOK_PROGRESS" not in os.environ:  # somebody works with the notebook
             print(f"{name} = {shown}")
         return
-    if _is_root():
+    if is_root():
         print(f"{name} = {shown}")
         if path := os.environ.get("KEY_NUMBERS"):
             with open(path, "a") as file:
                 file.write(json.dumps({"name": name, "value": value}) + "\n")
-
-
-# --------------------------------------------------------------------------- progress
-
-
-def progress(steps: Iterable, title: str, total: int | None = None) -> Iterator:
-    """Go through ``steps`` and show how far we are.
-
-    A bar where somebody watches (a notebook, a terminal; the first rank only).  While the book is
-    built there is no bar: the state goes to the file that ``BOOK_PROGRESS`` names, for the build to
-    show.
-
-    Parameters
-    ----------
-    steps
-        Anything that can be looped over.
-    title
-        What is being done, such as ``"Stokes steps"``.
-    total
-        The number of steps, where ``len(steps)`` is not defined.
-    """
-    if total is None:
-        with contextlib.suppress(TypeError):
-            total = len(steps)
-    if status := os.environ.get("BOOK_PROGRESS"):
-        yield from _progress_to_file(steps, title, total, pathlib.Path(status))
-        return
-    from tqdm.auto import tqdm
-
-    watched = _in_notebook() or sys.stderr.isatty()
-    yield from tqdm(steps, desc=title, total=total, disable=not (watched and _is_root()))
-
-
-def _progress_to_file(steps, title, total, status):
-    last = 0.0
-    for k, step in enumerate(steps):
-        if _is_root() and (now := time.monotonic()) - last > 1.0:
-            last = now
-            status.write_text(f"{title} {k}" + (f" of {total}" if total else ""))
-        yield step
-    if _is_root():
-        status.unlink(missing_ok=True)
 
 
 # ----------------------------------------------------------------------------- movies
@@ -455,30 +389,48 @@ def movie(
     dpi
         Dots an inch of the movie.
     poster
-        The number of the frame shown before the movie plays; the middle one if not given.
+        The number of the frame shown before the movie plays, from 0.  If not given, the middle one;
+        of frames that cannot be counted beforehand, the first.
     megabytes
         The greatest size of the encoded movie, in 1e6 bytes.
 
     Raises
     ------
     ValueError
-        If ``alt`` is empty, there is no frame or more than 300, or the movie is too large.
+        If ``alt`` is empty, there is no frame or more than 300, the movie is too large, or an
+        argument is impossible.
     RuntimeError
         If ffmpeg is not installed or fails.
     """
-    if not alt.strip():
+    frames = range(frames) if isinstance(frames, numbers.Integral) else frames
+    count = len(frames) if hasattr(frames, "__len__") else None
+    if not isinstance(fig, mpl.figure.Figure):
+        raise ValueError(f"movie: expected a matplotlib figure, got {fig!r}")
+    if not plt.fignum_exists(getattr(fig, "number", None)):
+        raise ValueError("movie: expected an open figure, got one that has been closed")
+    if not callable(update):
+        raise ValueError(f"movie: expected a function that moves to a frame, got {update!r}")
+    if not isinstance(frames, Iterable):
+        raise ValueError(f"movie: expected frames to go through, got {frames!r}")
+    if not isinstance(alt, str) or not alt.strip():
         raise ValueError(
-            "movie: expected an alternative text that says what is to be seen, got none"
+            f"movie: expected an alternative text that says what is to be seen, got {alt!r}"
         )
+    for name, value in (("fps", fps), ("dpi", dpi), ("megabytes", megabytes)):
+        if not isinstance(value, numbers.Real) or not 0 < value < np.inf:
+            raise ValueError(f"movie: expected a positive number as {name}, got {value!r}")
+    if count == 0:
+        raise ValueError("movie: expected at least one frame, got none")
+    if count is not None and count > MOVIE_FRAMES:
+        raise ValueError(f"movie: expected at most {MOVIE_FRAMES} frames, got {count}")
+    wanted = (count or 0) // 2 if poster is None else poster
+    last = MOVIE_FRAMES - 1 if count is None else count - 1
+    if not isinstance(wanted, numbers.Integral) or not 0 <= wanted <= last:
+        raise ValueError(f"movie: expected a frame from 0 to {last} as poster, got {wanted!r}")
     if shutil.which("ffmpeg") is None:
         raise RuntimeError(
             "movie: the program ffmpeg was not found; apt.txt lists what the book needs"
         )
-    frames = list(range(frames)) if isinstance(frames, int) else frames
-    with contextlib.suppress(TypeError):
-        if len(frames) > MOVIE_FRAMES:
-            raise ValueError(f"movie: expected at most {MOVIE_FRAMES} frames, got {len(frames)}")
-    wanted = poster if poster is not None else _middle(frames)
 
     fig.set_dpi(dpi)
     canvas = FigureCanvasAgg(fig)
@@ -494,13 +446,26 @@ def movie(
                     raise ValueError(f"movie: expected at most {MOVIE_FRAMES} frames, got more")
                 update(frame)
                 canvas.draw()
+                if (got := canvas.get_width_height()) != (width, height):
+                    raise ValueError(
+                        f"movie: expected frames of {width} x {height} pixels, got {got[0]} x"
+                        f" {got[1]} in frame {count - 1}"
+                    )
                 encoder.write(canvas.buffer_rgba())
-                if count == 1 or count - 1 == wanted:
+                if count - 1 == wanted:
                     poster_png = _png(canvas)
-        if count == 0:
-            raise ValueError("movie: expected at least one frame, got none")
-        mp4 = path.read_bytes()
+            if count == 0:
+                raise ValueError("movie: expected at least one frame, got none")
+            if poster_png is None:
+                raise ValueError(
+                    f"movie: expected a frame from 0 to {count - 1} as poster, got {wanted}"
+                )
+        mp4 = path.read_bytes() if path.exists() else b""
     plt.close(fig)
+    if not _whole(mp4):
+        raise RuntimeError(
+            f"movie: ffmpeg failed: expected a whole mp4 file, got {len(mp4)} bytes that are none"
+        )
     if len(mp4) > megabytes * 1e6:
         raise ValueError(
             f"movie: expected at most {megabytes} MB, got {len(mp4) / 1e6:.2f} MB in {count} frames;"
@@ -516,41 +481,45 @@ def _encoder(path: pathlib.Path, width: int, height: int, fps: int):
     command += ["-s", f"{width}x{height}", "-r", str(fps), "-i", "-", "-threads", "1"]
     # even sides, which the codec wants; index first, so that a browser starts at once
     command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white", "-movflags", "+faststart"]
-    command += [
-        "-c:v",
-        "libx264",
-        "-pix_fmt",
-        "yuv420p",
-        "-crf",
-        "27",
-        "-preset",
-        "slow",
-        str(path),
-    ]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, **pipes)
-    try:
-        yield process.stdin
-        _, complaint = process.communicate()
-    except BrokenPipeError:
-        complaint = process.stderr.read()
-    finally:
-        process.kill()
-        process.wait()
-    if complaint:
-        raise RuntimeError(f"movie: ffmpeg failed: {complaint.decode().strip()}")
+    command += "-c:v libx264 -pix_fmt yuv420p -crf 27 -preset slow".split()
+    with tempfile.TemporaryFile() as complaints:  # a pipe that nobody empties would fill, and hang
+        process = subprocess.Popen(
+            [*command, str(path)],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=complaints,
+        )  # fmt: skip
+        unread = None
+        try:
+            try:
+                yield process.stdin
+                process.stdin.close()
+            except BrokenPipeError as error:
+                unread = error
+            status = process.wait()
+        finally:
+            process.kill()
+            process.wait()
+        complaints.seek(0)
+        words = complaints.read().decode(errors="replace").strip()[-2000:]
+    if status or unread:
+        raise RuntimeError(f"movie: ffmpeg failed with status {status}: {words or unread}")
 
 
-def _middle(frames) -> int:
-    try:
-        return len(frames) // 2
-    except TypeError:
-        return 0
+def _whole(mp4: bytes) -> bool:
+    """Whether the bytes are a complete mp4 file: its boxes follow one another up to the end."""
+    kinds, place = set(), 0
+    while place + 8 <= len(mp4):
+        size, kind = int.from_bytes(mp4[place : place + 4], "big"), mp4[place + 4 : place + 8]
+        if size == 1:  # the true size follows
+            size = int.from_bytes(mp4[place + 8 : place + 16], "big")
+        if size < 8:
+            return False
+        kinds.add(kind)
+        place += size
+    return place == len(mp4) and {b"ftyp", b"moov", b"mdat"} <= kinds
 
 
 def _png(canvas) -> bytes:
     buffer = io.BytesIO()
-    plt.imsave(
-        buffer, np.asarray(canvas.buffer_rgba()), format="png", pil_kwargs={"optimize": True}
-    )
+    picture = np.asarray(canvas.buffer_rgba())
+    plt.imsave(buffer, picture, format="png", pil_kwargs={"optimize": True})
     return buffer.getvalue()

@@ -27,9 +27,9 @@ def execution(request):
     with capture.global_and_fixture_disabled():  # it takes minutes, and says how far it is
         print()
         try:
-            return execute.execute(ROOT), None
-        except execute.BookError as error:
-            return execute.load_results(ROOT), str(error)
+            return {"chapters": execute.execute(ROOT)}, None
+        except BookError as error:
+            return {"chapters": results.load(ROOT)}, str(error)
 
 
 @pytest.fixture
@@ -60,7 +60,8 @@ class ThrowAwayBook:
             ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__")
         )
         shutil.copytree(ROOT / "figures", root / "figures")  # the logo is among them
-        for name in ("_config.yml", "references.bib", "requirements.txt", "chapters/book.py"):
+        helpers = [f"chapters/{path.name}" for path in (ROOT / "chapters").glob("*.py")]
+        for name in ("_config.yml", "references.bib", "requirements.txt", *helpers):
             shutil.copy(ROOT / name, root / name)
         (root / "_toc.yml").write_text(
             "format: jb-book\nroot: intro\nchapters: [{file: chapters/page}]\n"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-import book as helper
+import checkpoint
 import numpy as np
 import pytest
 import ranks
@@ -31,7 +31,7 @@ def saved(firedrake, tmp_path):
     """A checkpoint's path, and what is in it."""
     z = flow(firedrake)
     path = tmp_path / "run.h5"
-    helper.save_checkpoint(path, ABOUT, {"flow": z}, force=np.arange(6.0).reshape(3, 2), step=3)
+    checkpoint.save_checkpoint(path, ABOUT, {"flow": z}, force=np.arange(6.0).reshape(3, 2), step=3)
     return path, z
 
 
@@ -39,7 +39,7 @@ def load(firedrake, path, about=ABOUT, **sizes):
     """Load into a function of zeros, which a refusal must leave as it is."""
     z = flow(firedrake, **sizes).assign(0)
     try:
-        return helper.load_checkpoint(path, about, {"flow": z}), z
+        return checkpoint.load_checkpoint(path, about, {"flow": z}), z
     except ValueError:
         assert all(not part.dat.data_ro.any() for part in z.subfunctions)
         raise
@@ -67,9 +67,9 @@ def test_no_checkpoint_is_no_error(firedrake, tmp_path):
 def test_a_half_written_file_is_not_taken(firedrake, saved, monkeypatch):
     path, z = saved
     before = path.read_bytes()
-    monkeypatch.setattr(helper.os, "fsync", lambda _: 1 / 0)  # as late as it can be interrupted
+    monkeypatch.setattr(checkpoint.os, "fsync", lambda _: 1 / 0)  # as late as it can be interrupted
     with pytest.raises(ZeroDivisionError):
-        helper.save_checkpoint(path, ABOUT, {"flow": z}, step=4)
+        checkpoint.save_checkpoint(path, ABOUT, {"flow": z}, step=4)
     assert path.read_bytes() == before
     assert load(firedrake, path)[0]["step"] == 3
 
@@ -113,7 +113,8 @@ MARCH = """
 import os
 import numpy as np
 from firedrake import *
-from book import key_number, load_checkpoint, save_checkpoint
+from book import key_number
+from checkpoint import load_checkpoint, save_checkpoint
 
 mesh = UnitSquareMesh(6, 6)
 V = FunctionSpace(mesh, "CG", 2)

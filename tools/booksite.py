@@ -5,7 +5,7 @@
 - Directives show what the execution gave (``ledgerpage.py``).
 - Each chapter can be downloaded as an executed notebook (``downloads.py``).
 - An image without alternative text is a warning, and warnings fail the build.
-- A movie leaves the page for a file of its own.
+- A movie leaves the page for a file of its own, and so do the pictures of an explorable.
 - No page asks another host for anything.
 - The launch buttons open the repository that this copy of the book came from.
 """
@@ -20,55 +20,72 @@ import pathlib
 import re
 import subprocess
 import sys
+import unicodedata
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
-from docutils import nodes
-from sphinx.environment import BuildEnvironment
-from sphinx.errors import ExtensionError
-from sphinx.util import logging
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import downloads
 import execute
-import ledger
+import explorables
 import ledgerpage
+import results
+from chapters import BookError, documents
+from docutils import nodes
+from keynumbers import typeset
+from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
+from sphinx.project import EXCLUDE_PATHS
+from sphinx.search.en import SearchEnglish
+from sphinx.util import logging
+from sphinx.util.matching import get_matching_files
 
 logger = logging.getLogger(__name__)
 
 # -------------------------------------------------------------------------- execution
 
 
+def point_to_runs(app, config) -> None:
+    """Let myst-nb read what ``execute_chapters`` puts there."""
+    config.nb_execution_cache_path = str(results.sphinx_cache(pathlib.Path(app.srcdir)))
+
+
 def execute_chapters(app) -> None:
-    """Fill the cache that myst-nb is about to read, and point it there."""
-    root = pathlib.Path(app.srcdir)
+    """Fill the cache that myst-nb is about to read."""
     try:
-        results = execute.execute(root)
-    except execute.BookError as error:
+        found = execute.execute(pathlib.Path(app.srcdir))
+    except BookError as error:
         raise ExtensionError(
             f"the book was not built, because a chapter failed.\n\n{error}"
         ) from None
-    app.env.mystnb_config = app.env.mystnb_config.copy(
-        execution_cache_path=str(execute.cache_folder(root))
-    )
-    app.env.book_results = results
+    app.env.book_results = {"chapters": found}
 
 
 def execution_digest(env: BuildEnvironment) -> str:
-    """A digest of all that the pages share: the execution, the ledger, styles and scripts."""
-    root = pathlib.Path(env.srcdir)
-    numbers = {name: row["key_numbers"] for name, row in env.book_results["chapters"].items()}
-    rows = json.dumps(ledger.load(root))
+    """A digest of all that the pages share: the executions, the ledger, styles and scripts."""
+    root, digest = pathlib.Path(env.srcdir), hashlib.sha256()
+    for name, result in env.book_results["chapters"].items():
+        digest.update(f"{name} {result.file.name} {result.seconds}\n".encode())
     # Sphinx copies style sheets and scripts only where a page is written
-    styles = "".join(path.read_text() for path in sorted((root / "_static").glob("*.*")))
-    shown = execute.environment_key(root) + json.dumps(numbers) + rows + styles
-    return hashlib.sha256(shown.encode()).hexdigest()
+    for path in [*sorted(root.glob("_static/*.*")), *sorted(root.glob("tests/**/*.yml"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def outdated_pages(app, env, added, changed, removed) -> list[str]:
-    """All pages, where any number of any chapter has changed: each may quote it."""
+    """All pages, where any chapter has run: each may quote its numbers."""
     before, env.book_digest = getattr(env, "book_digest", None), execution_digest(env)
     return [] if env.book_digest == before else list(env.found_docs)
+
+
+def read_only_what_the_book_has(app, config) -> None:
+    """Leave out, and name, every page that ``_toc.yml`` does not: Sphinx would read it, and run its code."""
+    named = set(documents(pathlib.Path(app.srcdir)))
+    patterns = [f"**/*{suffix}" for suffix in config.source_suffix]
+    excluded = [*config.exclude_patterns, *config.templates_path, *EXCLUDE_PATHS]
+    for path in sorted(get_matching_files(app.srcdir, patterns, excluded)):
+        if path.rpartition(".")[0] not in named:
+            logger.info("%s is not in _toc.yml: it is neither read nor run", path)
+            config.exclude_patterns = [*config.exclude_patterns, path]
 
 
 # ------------------------------------------------------------------------------ pages
@@ -91,8 +108,7 @@ def typeset_numbers(app, doctree, docname) -> None:
     """Print the numbers that the text quotes as a book prints them."""
     for node in doctree.findall(nodes.inline):
         if "pasted-text" in node["classes"]:
-            text = ledgerpage.typeset(node.astext())
-            node[:] = [nodes.Text(text)]
+            node[:] = [nodes.Text(typeset(node.astext()))]
 
 
 def mend_roles(app, pagename, templatename, context, doctree) -> None:
@@ -152,70 +168,105 @@ def drop_icon_script(app, exception) -> None:
         script.write_text("// The icons come from the fonts.\n")
 
 
+def remove_stale(app, exception) -> None:
+    """Remove what was built of pages that the book no longer has."""
+    out = pathlib.Path(app.outdir)
+    if exception is None and app.builder.name == "html":
+        for source in sorted((out / "_sources").rglob("*.md")):
+            name = source.relative_to(out / "_sources").with_suffix("").as_posix()
+            if name not in app.env.found_docs:
+                notebook = downloads.place(out, name.removeprefix("chapters/"))
+                for path in (source, out / f"{name}.html", notebook):
+                    path.unlink(missing_ok=True)
+
+
 def weigh_pages(app, exception) -> None:
-    """Check that pages load nothing from elsewhere; add each chapter's weight to the results."""
+    """Check that pages load nothing from elsewhere; write down what each chapter weighs."""
     if exception is None and app.builder.name == "html":
         root, out = pathlib.Path(app.srcdir), pathlib.Path(app.outdir)
-        results = execute.load_results(root)
+        weights = {}
         for docname in sorted(app.env.found_docs):
             page = out / f"{docname}.html"
-            loads = Loads(page.read_text())
             files = {page}
-            for address in loads.addresses:
+            for address in Loads(page.read_text("utf-8")).addresses:
                 if urlsplit(address).netloc or address.startswith("//"):
                     logger.warning("the page loads %s from another host", address, location=docname)
                 elif not address.startswith("data:"):
                     files.add((page.parent / unquote(urlsplit(address).path)).resolve())
             name = docname.removeprefix("chapters/")
-            if name != docname and name in results["chapters"]:
+            if name in app.env.book_results["chapters"]:
                 size = sum(file.stat().st_size for file in files if file.is_file())
-                results["chapters"][name]["page_kib"] = round(size / 1024, 1)
-        execute.save_results(root, results)
+                weights[name] = round(size / 1024, 1)
+        results.write(root / "_build" / "page_kib.json", weights)
     if exception is None and app._warncount:
         # Sphinx would not repeat the warnings of pages it finds unchanged, and the next build would pass.
         (pathlib.Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
 
 
+class FoldedEnglish(SearchEnglish):
+    """English, and a letter is found with its accent or without: ``karman`` finds Kármán."""
+
+    lang = "en-GB"
+    js_stemmer_code = SearchEnglish.js_stemmer_code + """
+const EnglishStemmer = Stemmer;
+Stemmer = function () {
+  const english = new EnglishStemmer();
+  this.stemWord = (word) => english.stemWord(word.normalize("NFKD").replace(/\\p{M}/gu, ""));
+};
+"""
+
+    def stem(self, word: str) -> str:
+        letters = unicodedata.normalize("NFKD", word)
+        return super().stem("".join(c for c in letters if not unicodedata.combining(c)))
+
+
 # ------------------------------------------------------------------------- repository
 
 
-def repository(root: pathlib.Path) -> tuple[str, str] | None:
-    """Address and branch of the repository this copy came from; None where there is none.
+def repository(root: pathlib.Path) -> tuple[str, str, str] | None:
+    """Address and branch of the repository this copy came from, and the book's folder in it; or None.
 
     GITHUB_REPOSITORY (``owner/name``) is asked first, then the remote ``origin`` of git.
     """
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(root), *words]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
     branch = os.environ.get("GITHUB_REF_NAME", "")
     if not branch or branch.endswith("/merge"):  # a pull request is no branch
         branch = "main"
+    folder = git("rev-parse", "--show-prefix").strip("/")
     if slug := os.environ.get("GITHUB_REPOSITORY"):
-        return f"https://github.com/{slug}", branch
-    git = ["git", "-C", str(root), "remote", "get-url", "origin"]
-    answer = subprocess.run(git, capture_output=True, text=True)
+        return f"https://github.com/{slug}", branch, folder
     address = re.fullmatch(
         r"(?:https://(?:[^/@]+@)?|git@|ssh://git@)github\.com(?::\d+/|[:/])"
         r"([\w.-]+/[\w.-]+?)(?:\.git)?/?",
-        answer.stdout.strip(),
+        git("remote", "get-url", "origin"),
     )
-    return (f"https://github.com/{address[1]}", branch) if address else None
+    return (f"https://github.com/{address[1]}", branch, folder) if address else None
 
 
 def set_buttons(app, config) -> None:
     """Binder and repository buttons, where there is a repository to open."""
-    if found := repository(pathlib.Path(app.srcdir)):
-        address, branch = found
-        owner, name = address.split("/")[-2:]
-        config.ogp_site_url = f"https://{owner}.github.io/{name}/"
-        config.html_theme_options |= {
-            "repository_url": address,
-            "repository_branch": branch,
-            "path_to_docs": "",
-            "use_repository_button": True,
-            "use_issues_button": True,
-            "launch_buttons": {
-                "binderhub_url": "https://mybinder.org",
-                "notebook_interface": "jupyterlab",
-            },
-        }
+    found = repository(pathlib.Path(app.srcdir))
+    if found is None:
+        logger.info("no launch buttons: neither GITHUB_REPOSITORY nor git's origin is on GitHub")
+        return
+    address, branch, folder = found
+    owner, name = address.split("/")[-2:]
+    config.ogp_site_url = f"https://{owner}.github.io/{name}/"
+    config.html_theme_options |= {
+        "repository_url": address,
+        "repository_branch": branch,
+        "path_to_docs": folder,
+        "use_repository_button": True,
+        "use_issues_button": True,
+        "launch_buttons": {
+            "binderhub_url": "https://mybinder.org",
+            "notebook_interface": "jupyterlab",
+        },
+    }
 
 
 def without_thebe(app, config) -> None:
@@ -233,12 +284,23 @@ def share_handlers(app) -> None:
     handlers["singlehtml"] = handlers["html"] | handlers.get("singlehtml", {})
 
 
+def version_of_tools() -> int:
+    """A number for the code that makes the pages: Sphinx begins anew where it has changed."""
+    here = pathlib.Path(__file__).parent
+    files = {str(getattr(module, "__file__", "")) for module in sys.modules.values()}
+    content = b"".join(path.read_bytes() for path in sorted(here.glob("*.py")) if str(path) in files)
+    return int(hashlib.sha256(content).hexdigest()[:8], 16)
+
+
 def setup(app) -> dict:
     ledgerpage.setup(app)
+    app.add_search_language(FoldedEnglish)
+    explorables.setup(app)
     app.connect("config-inited", without_thebe)
     app.connect("config-inited", set_buttons)
-    # after myst-nb has made its configuration
-    app.connect("builder-inited", execute_chapters, priority=900)
+    app.connect("config-inited", read_only_what_the_book_has)
+    app.connect("config-inited", point_to_runs)
+    app.connect("builder-inited", execute_chapters)
     app.connect("builder-inited", share_handlers)
     app.connect("env-get-outdated", outdated_pages)
     app.connect("doctree-resolved", check_alternative_text)
@@ -246,6 +308,12 @@ def setup(app) -> dict:
     app.connect("html-page-context", unpack_movies)
     app.connect("html-page-context", mend_roles)
     app.connect("html-page-context", downloads.offer, priority=502)  # the theme's own buttons first
+    app.connect("build-finished", remove_stale)
     app.connect("build-finished", drop_icon_script, priority=850)
     app.connect("build-finished", weigh_pages, priority=900)  # after the assets have been copied
-    return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
+    return {
+        "version": "2",
+        "env_version": version_of_tools(),
+        "parallel_read_safe": False,
+        "parallel_write_safe": True,
+    }

@@ -6,44 +6,41 @@ import base64
 import pathlib
 import re
 
-import execute
 import nbformat
-from ledgerpage import typeset
+from inputs import chapter
+from keynumbers import QUOTED, typeset
 from nbformat.v4 import new_code_cell
+from results import Result
 
 COMPANIONS = """\
 # What the chapter imports or reads from its own folder, for a notebook that was downloaded alone.
 from pathlib import Path
 
-for name, text in {companions!r}.items():
+for name, content in {companions!r}.items():
     if not Path(name).exists():
-        Path(name).write_text(text)
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(content)
 """
 
-GLUED = re.compile(r"\{glue:text\}`(?:chapters/([\w-]+)\.md::)?(\w+)(?::([^`]*))?`")
 INDEX = re.compile(r"^```\{index\}.*\n(?:[^`\n].*\n)*```\n", flags=re.M)
-DRAWING = re.compile(r"\.\./(figures/[\w.-]+\.svg)")
+DRAWING = re.compile(r"(?:\.\./)+(figures/[\w.-]+\.svg)")
 
 
-def companions(root: pathlib.Path) -> dict[str, str]:
-    """Name and text of each file beside the chapters that is not a chapter."""
-    return {
-        path.name: path.read_text()
-        for path in sorted((root / "chapters").iterdir())
-        if path.is_file() and path.suffix != ".md"
-    }
+def place(out: pathlib.Path, name: str) -> pathlib.Path:
+    """Where the site keeps a chapter's notebook."""
+    return out / "notebooks" / f"{name}.ipynb"
 
 
-def notebook(root: pathlib.Path, name: str, results: dict) -> nbformat.NotebookNode:
+def notebook(results: dict[str, Result], name: str) -> nbformat.NotebookNode:
     """The executed chapter as a notebook that runs from any folder.
 
-    Its first cell writes the helper module where it is missing; the numbers that the text quotes
-    and the drawings are in it, and what only makes the index is not.
+    Its first cell writes the files that the chapter uses where they are missing; the numbers that the text
+    quotes and the drawings are in it, and what only makes the index is not.
     """
-    executed = execute.executed(root, name)
+    root, executed = results[name].root, results[name].executed()
 
     def quoted(match: re.Match) -> str:
-        numbers = results[match[1] or name]["key_numbers"]
+        numbers = results[match[1] or name].key_numbers
         return typeset(format(numbers[match[2]], match[3] or ""))
 
     def embedded(match: re.Match) -> str:
@@ -52,8 +49,8 @@ def notebook(root: pathlib.Path, name: str, results: dict) -> nbformat.NotebookN
 
     for cell in executed.cells:
         if cell.cell_type == "markdown":
-            cell.source = INDEX.sub("", DRAWING.sub(embedded, GLUED.sub(quoted, cell.source)))
-    first = new_code_cell(COMPANIONS.format(companions=companions(root)))
+            cell.source = INDEX.sub("", DRAWING.sub(embedded, QUOTED.sub(quoted, cell.source)))
+    first = new_code_cell(COMPANIONS.format(companions=chapter(root, name).contents))
     first.metadata["jupyter"] = {"source_hidden": True}
     executed.cells.insert(0, first)
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -63,13 +60,12 @@ def notebook(root: pathlib.Path, name: str, results: dict) -> nbformat.NotebookN
 
 def offer(app, pagename, templatename, context, doctree) -> None:
     """Write the notebook beside the page; list it, and the printed book, among the page's downloads."""
-    root, name = pathlib.Path(app.srcdir), pagename.removeprefix("chapters/")
-    results = app.env.book_results["chapters"]
+    name, results = pagename.removeprefix("chapters/"), app.env.book_results["chapters"]
     offered = [("book.pdf", "The whole book, printed", "fas fa-file-pdf", "book")]
     if name in results:
-        path = pathlib.Path(app.outdir) / "notebooks" / f"{name}.ipynb"
-        path.parent.mkdir(exist_ok=True)
-        nbformat.write(notebook(root, name, results), path)
+        path = place(pathlib.Path(app.outdir), name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook(results, name), path)
         offered.insert(
             0, (f"notebooks/{name}.ipynb", "The executed notebook", "fas fa-code", "notebook")
         )

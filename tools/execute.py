@@ -1,96 +1,47 @@
-"""Execute the book's chapters once, two at a time, into the cache that the build reads.
+"""Execute the book's chapters once, two at a time; the build reads what they yield.
 
 usage: execute.py [NAME ...] [--root DIR] [--jobs N]
 
-NAME is a chapter, a file of chapters/ without its ending; all chapters of _toc.yml if none is given.
-A chapter runs again only where its code, the helper module, the requirements or a data file beside
-the chapters has changed.  What the execution yields goes to _build/results.json: seconds, peak
-memory, and the key numbers, which are compared with the ledger.
+NAME is a chapter, its path below chapters/ without its ending; all chapters of _toc.yml if none is given.
+A chapter runs again only where its code, a file that it uses or what is installed for it has changed.
+The key numbers of each NAME are compared with the ledger.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import base64
 import contextlib
 import dataclasses
 import datetime
 import fcntl
-import hashlib
+import functools
 import io
 import json
 import os
 import pathlib
 import platform
+import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 
 import nbformat
 import psutil
-import yaml
-from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn
-from jupyter_cache.cache.db import NbCacheRecord
-from myst_nb.core.read import read_myst_markdown_notebook
+import results
+from chapters import ROOT, BookError, chapter_names, documents, read_chapter, run_tool  # noqa: F401
+from inputs import Chapter, chapter, surroundings
 from PIL import Image
 
 CELL_TIMEOUT = 600  # seconds, where a chapter's front matter does not say
 JOBS = 2
 SAMPLE = 0.1  # seconds between two looks at the memory
 REPORT = 15  # seconds between two lines on how far the running chapters are
-GLUED = "application/papermill.record/text/plain"  # where key_number leaves its value
-
-
-class BookError(Exception):
-    """Something a writer can mend; its text says where."""
-
-
-# ------------------------------------------------------------------- what there is to run
-
-
-def chapter_names(root: pathlib.Path) -> list[str]:
-    """The chapters of ``_toc.yml``, in the order of the book."""
-
-    def files(entry):
-        if isinstance(entry, dict):
-            yield from [entry["file"]] if "file" in entry else []
-            for value in entry.values():
-                yield from files(value)
-        elif isinstance(entry, list):
-            for value in entry:
-                yield from files(value)
-
-    toc = yaml.safe_load((root / "_toc.yml").read_text())
-    return [f.removeprefix("chapters/") for f in files(toc) if f.startswith("chapters/")]
-
-
-def read_chapter(root: pathlib.Path, name: str) -> nbformat.NotebookNode:
-    """The chapter as a notebook, with the line of each cell in ``metadata.source_map``."""
-    path = root / "chapters" / f"{name}.md"
-    if not path.exists():
-        known = sorted(p.stem for p in path.parent.glob("*.md"))
-        raise BookError(f"no chapter called {name!r}; there are: {', '.join(known) or 'none'}")
-    return read_myst_markdown_notebook(path.read_text(), add_source_map=True, path=path)
-
-
-def environment_key(root: pathlib.Path) -> str:
-    """A name for everything but its own code that a chapter's result depends on."""
-    beside = (p for p in (root / "chapters").rglob("*") if p.is_file() and p.suffix != ".md")
-    beside = (p for p in beside if not {"__pycache__", ".ipynb_checkpoints"} & set(p.parts))
-    digest = hashlib.sha256()
-    for path in [root / "requirements.txt", *sorted(beside)]:
-        if path.exists():
-            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
-
-
-def cache_folder(root: pathlib.Path) -> pathlib.Path:
-    """The cache that belongs to the present helper module, requirements and data."""
-    return root / "_build" / ".jupyter_cache" / environment_key(root)
+CELL_CHARACTERS = 20_000  # that a cell may show: more is a log and no page
 
 
 @contextlib.contextmanager
@@ -106,63 +57,97 @@ def only_one(root: pathlib.Path):
         yield
 
 
-# ------------------------------------------------------------------------- one chapter
+def executed(root, name):  # until its callers ask the result
+    return results.load(root)[name].executed()
+
+
+# ------------------------------------------------------------------- inside the worker
 
 
 def worker(folder: pathlib.Path) -> None:
     """Run the notebook in ``folder`` with nbmake's runner; leave it there, executed or failed."""
     import nbmake.nb_run as nb_run
 
-    status = folder / "status"
+    threading.Thread(target=end_with_parent, args=(os.getppid(),), daemon=True).start()
     current = 0
 
-    class Client(nb_run.NotebookClient):
-        """nbclient's, and it says which cell is running."""
+    def started(cell, cell_index):
+        nonlocal current
+        current = cell_index
+        (folder / "status").write_text(f"cell {cell_index + 1} of {count}")
 
-        async def async_execute_cell(self, cell, cell_index, *args, **kwargs):
-            nonlocal current
-            current = cell_index
-            status.write_text(f"cell {cell_index + 1} of {len(self.nb.cells)}")
-            return await super().async_execute_cell(cell, cell_index, *args, **kwargs)
-
-    nb_run.NotebookClient = Client
+    # nbmake hands no hook of nbclient's on
+    nb_run.NotebookClient = functools.partial(nb_run.NotebookClient, on_cell_start=started)
+    page = folder / "cwd" / "chapter.ipynb"
+    count = len(nbformat.read(page, as_version=4).cells)
     failure = None
     start = time.monotonic()
     try:
-        result = nb_run.NotebookRun(folder / "chapter.ipynb", CELL_TIMEOUT).execute()
+        result = nb_run.NotebookRun(page, CELL_TIMEOUT).execute()
     except Exception as error:
         failure = {"cell": current, "summary": f"{type(error).__name__}: {error}", "trace": ""}
     else:
-        if result.error:
-            e = result.error
+        if e := result.error:
             cell = e.failing_cell_index if e.failing_cell_index >= 0 else current
             failure = {"cell": cell, "summary": e.summary, "trace": e.trace}
         else:
-            for cell in result.nb.cells:
-                cell.metadata.pop("execution", None)  # jupyter-cache hashes what is left in
+            failure = unfit(result.nb)
             shrink_pictures(result.nb)
             nbformat.write(result.nb, folder / "executed.ipynb")
     seconds = time.monotonic() - start
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)  # the kernel, the compilers, ffmpeg
-    outcome = {
-        "failure": failure,
-        "seconds": seconds,
-        "cpu_seconds": spent.ru_utime + spent.ru_stime,
+    costs = {
+        "seconds": round(seconds, 2),
+        "cpu_seconds": round(spent.ru_utime + spent.ru_stime, 2),
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
     }
-    (folder / "outcome.json").write_text(json.dumps(outcome))
+    (folder / "outcome.json").write_text(json.dumps({"failure": failure, "costs": costs}))
+
+
+def end_with_parent(parent: int) -> None:
+    """End, with the kernel and all that it started, when whoever started us has ended, however it did."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    end_family(psutil.Process())
+
+
+def end_family(process: psutil.Process) -> None:
+    """Kill a process and all its descendants."""
+    with contextlib.suppress(psutil.Error):
+        for member in [*process.children(recursive=True), process]:
+            with contextlib.suppress(psutil.Error):
+                member.kill()
+
+
+def unfit(notebook: nbformat.NotebookNode) -> dict | None:
+    """The first cell whose output is unfit for a page: a figure that is none, or a log."""
+    for index, cell in enumerate(notebook.cells):
+        outputs = cell.get("outputs", [])
+        shown = {mime for output in outputs for mime in output.get("data", {})}
+        summary = None
+        if cell.metadata.get("mystnb", {}).get("figure") and not any(
+            mime.startswith("image/") or mime == "text/html" for mime in shown
+        ):
+            summary = f"expected a picture of a cell with a figure, got {', '.join(shown) or 'no output'}"
+        texts = [output.get("text", "") for output in outputs]
+        texts += [str(v) for output in outputs for m, v in output.get("data", {}).items() if m.startswith("text/")]  # fmt: skip
+        length = len(re.sub(r'"data:[^"]*"', "", "".join(texts)))
+        if length > CELL_CHARACTERS:
+            summary = f"expected at most {CELL_CHARACTERS} characters of output, got {length}; a table or a plot says more"
+        if summary:
+            return {"cell": index, "summary": summary, "trace": ""}
+    return None
 
 
 def machine() -> str:
     """The processor and the system that this runs on, for the record."""
+    model = platform.processor() or "unknown processor"
     with contextlib.suppress(OSError, StopIteration):
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line for line in lines if line.startswith("model name"))
-        return f"{model.partition(':')[2].strip()}, {platform.system()} {platform.machine()}"
-    return (
-        f"{platform.processor() or 'unknown processor'}, {platform.system()} {platform.machine()}"
-    )
+        line = next(line for line in lines if line.startswith("model name"))
+        model = line.partition(":")[2].strip()
+    return f"{model}, {platform.system()} {platform.machine()}"
 
 
 def shrink_pictures(notebook: nbformat.NotebookNode) -> None:
@@ -188,32 +173,33 @@ def with_palette(png: str) -> str:
     return min(smaller, png, key=len)
 
 
+# ------------------------------------------------------------------------- one chapter
+
+
 @dataclasses.dataclass
 class Run:
     """A chapter being executed in a process of its own."""
 
-    root: pathlib.Path
-    name: str
-    notebook: nbformat.NotebookNode
+    chapter: Chapter
     peak_bytes: int = 0
 
+    def __post_init__(self):
+        self.folder = self.chapter.root / "_build" / "execution" / self.chapter.name
+
     def start(self) -> None:
-        self.folder = self.root / "_build" / "execution" / self.name
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        nbformat.write(self.notebook, self.folder / "chapter.ipynb")
-        paths = [str(self.root / "chapters"), os.environ.get("PYTHONPATH", "")]
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(p for p in paths if p),
-            "PYTHONHASHSEED": "0",
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "BOOK_PROGRESS": str(self.folder / "progress"),
-        }
+        cwd = self.folder / "cwd"
+        cwd.mkdir(parents=True)
+        self.chapter.lay_out(cwd)
+        nbformat.write(self.chapter.notebook, cwd / "chapter.ipynb")
+        own = {"PYTHONPATH": str(cwd), "BOOK_PROGRESS": str(self.folder / "progress")}
+        environment = surroundings() | own
+        environment.pop("CHECKPOINT", None)  # a page shows a whole run
         with open(self.folder / "log", "w") as log:
             self.process = psutil.Popen(
                 [sys.executable, __file__, "--worker", str(self.folder)],
                 env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C comes to us, and we end it
             )  # fmt: skip
 
     def sample(self) -> bool:
@@ -231,114 +217,116 @@ class Run:
         return running
 
     def stop(self) -> None:
-        with contextlib.suppress(psutil.Error):
-            for process in [*self.process.children(recursive=True), self.process]:
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
+        end_family(self.process)
 
     def status(self) -> str:
         parts = []
         for file in ("status", "progress"):
             with contextlib.suppress(OSError):
-                parts.append((self.folder / file).read_text())
-        return f"{self.name}: {', '.join(p for p in parts if p) or 'starting'}"
+                parts.append((self.folder / file).read_text("utf-8"))
+        return f"{self.chapter.name}: {', '.join(p for p in parts if p) or 'starting'}"
 
-    def outcome(self) -> tuple[nbformat.NotebookNode, dict]:
-        """The executed notebook and its costs; raises BookError with the place of a failure."""
+    def finish(self) -> dict:
+        """Keep the executed chapter; return its costs, or raise BookError with the place of a failure."""
         try:
             outcome = json.loads((self.folder / "outcome.json").read_text())
         except FileNotFoundError:
-            code, log = self.process.returncode, (self.folder / "log").read_text()[-2000:]
+            log = (self.folder / "log").read_text("utf-8", errors="replace")[-2000:]
             raise BookError(
-                f"chapters/{self.name}.md: the execution ended with status {code} in"
-                f" {self.status()}\n{log}"
+                f"chapters/{self.chapter.name}.md: the execution ended with status"
+                f" {self.process.returncode} in {self.status()}\n{log}"
             ) from None
         if failure := outcome["failure"]:
             raise BookError(self.describe(failure))
-        costs = {key: outcome[key] for key in outcome if key != "failure"}
-        costs["peak_mib"] = self.peak_bytes / 2**20
-        return nbformat.read(self.folder / "executed.ipynb", as_version=4), costs
+        for text, content in self.chapter.contents.items():
+            if not (path := self.folder / "cwd" / text).exists() or path.read_bytes() != content:
+                raise BookError(
+                    f"chapters/{self.chapter.name}.md: the run changed {text}, which it depends on; do that in"
+                    f" JupyterLab, or remove the file if it is the chapter's own output ({path} is the new one)"
+                )
+        costs = outcome["costs"] | {"peak_mib": round(self.peak_bytes / 2**20, 1)}
+        results.save(
+            self.chapter, nbformat.read(self.folder / "executed.ipynb", as_version=4), costs
+        )
+        shutil.rmtree(self.folder)
+        return costs
 
     def describe(self, failure: dict) -> str:
-        index = failure["cell"]
-        line = self.notebook.metadata.source_map[index] + 1
-        place = f"chapters/{self.name}.md:{line}: cell {index + 1} of {len(self.notebook.cells)}"
+        notebook, index = self.chapter.notebook, failure["cell"]
+        line = notebook.metadata.source_map[index] + 1
         hint = ""
         if "DeadKernelError" in failure["summary"]:
             hint = " (the kernel was killed: out of memory, or a crash in compiled code)"
-        return f"{place}: {failure['summary']}{hint}\n{failure['trace']}".rstrip()
+        return (
+            f"chapters/{self.chapter.name}.md:{line}: cell {index + 1} of {len(notebook.cells)}:"
+            f" {failure['summary']}{hint}\n{failure['trace']}"
+        ).rstrip()
 
 
 # ------------------------------------------------------------------------ all chapters
 
 
-def execute(root: pathlib.Path, names: list[str] | None = None, jobs: int = JOBS) -> dict:
-    """Execute what the cache lacks; return and write the results of all chapters asked for.
-
-    Returns
-    -------
-    ``{"chapters": {name: {"seconds", "cpu_seconds", "peak_mib", "date", "machine", "key_numbers",
-    "formats", "cells", "page_kib"}}}`` in the order of the book; ``cells`` are the positions of the
-    cells that recorded the numbers, and ``page_kib`` appears once the site has been built.
+def execute(
+    root: pathlib.Path, names: list[str] | None = None, jobs: int = JOBS
+) -> dict[str, results.Result]:
+    """Execute what has not run as it stands; return the results of the chapters asked for, or of all.
 
     Raises
     ------
     BookError
-        If a chapter fails, with file, line and cell of every failure; the others are cached.
+        If a chapter fails, with file, line and cell of every failure; the others are kept.
     """
     root = root.resolve()
-    with only_one(root):
-        return _execute(root, names or chapter_names(root), jobs)
-
-
-def _execute(root: pathlib.Path, names: list[str], jobs: int) -> dict:
-    cache = get_cache(cache_folder(root))
-    cache.change_cache_limit(10_000)
-    notebooks = {name: read_chapter(root, name) for name in names}
-    notebooks = {
-        n: nb for n, nb in notebooks.items() if any(c.cell_type == "code" for c in nb.cells)
-    }
-    known = load_results(root)["chapters"]
-
-    waiting = []
-    for name, notebook in notebooks.items():
-        try:
-            cache.match_cache_notebook(notebook)
-        except KeyError:
-            cost = known.get(name, {}).get(
-                "seconds", notebook.metadata.get("budget", {}).get("seconds", 0)
+    with only_one(root), ending_on_sigterm():
+        check_pages(root)
+        chapters = [chapter(root, name) for name in names or chapter_names(root)]
+        chapters = [c for c in chapters if any(cell.cell_type == "code" for cell in c.notebook.cells)]  # fmt: skip
+        waiting = [c for c in chapters if results.find(c) is None]
+        if waiting:
+            print(
+                f"executing {len(waiting)} of {len(chapters)} chapters, {jobs} at a time",
+                flush=True,
             )
-            waiting.append((cost, name))
-    waiting = [name for _, name in sorted(waiting)]  # the longest is popped first
-    if waiting:
-        print(
-            f"executing {len(waiting)} of {len(notebooks)} chapters, {jobs} at a time", flush=True
-        )
-    failures = _run_all(root, cache, notebooks, waiting, jobs)
-
-    results = load_results(root)
-    results["chapters"] |= {
-        name: results["chapters"].get(name, {}) | from_cache(cache, notebook)
-        for name, notebook in notebooks.items()
-        if name not in failures
-    }
-    for name in failures:
-        results["chapters"].pop(name, None)
-    order = {name: k for k, name in enumerate(chapter_names(root))}
-    results["chapters"] = dict(
-        sorted(results["chapters"].items(), key=lambda item: order.get(item[0], 99))
-    )
-    save_results(root, results)
-    if failures:
-        raise BookError("\n\n".join(failures.values()))
-    for folder in cache_folder(root).parent.iterdir():  # caches of earlier helpers and requirements
-        if folder != cache_folder(root):
-            shutil.rmtree(folder)
-    return results
+            if failures := _run_all(sorted(waiting, key=expected_seconds), jobs):
+                raise BookError("\n\n".join(failures))
+        found = {c.name: results.find(c) for c in chapters}
+        for c in chapters:
+            results.offer_to_sphinx(c, found[c.name])
+        return found
 
 
-def _run_all(root, cache, notebooks, waiting, jobs) -> dict[str, str]:
-    failures, running, done = {}, [], 0
+@contextlib.contextmanager
+def ending_on_sigterm():
+    """Let SIGTERM end this process as Ctrl-C does: after what it started."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def expected_seconds(chapter: Chapter) -> float:
+    """What a chapter took when it ran last, or may take."""
+    budget = chapter.notebook.metadata.get("budget", {}).get("seconds", 0)
+    return results.last_seconds(chapter.root, chapter.name) or budget
+
+
+def check_pages(root: pathlib.Path) -> None:
+    """Raise BookError for code on a page that is no chapter: Sphinx would run it unseen."""
+    for name in documents(root):
+        path = root / f"{name}.md"
+        if not name.startswith("chapters/") and path.is_file():
+            for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+                if re.match(r"`{3,}\s*\{code-cell\}", line):
+                    raise BookError(f"{name}.md:{number}: a code cell outside chapters/ is not run")
+
+
+def _run_all(waiting: list[Chapter], jobs: int) -> list[str]:
+    """Run chapters, the last first; return what failed."""
+    failures, running, done = [], [], 0
     total, start, reported = len(waiting), time.monotonic(), time.monotonic()
 
     def say(text):
@@ -348,9 +336,9 @@ def _run_all(root, cache, notebooks, waiting, jobs) -> dict[str, str]:
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                running.append(Run(root, name := waiting.pop(), notebooks[name]))
+                running.append(Run(waiting.pop()))
                 running[-1].start()
-                say(f"{name}: started")
+                say(f"{running[-1].chapter.name}: started")
             time.sleep(SAMPLE)
             if time.monotonic() - reported > REPORT:
                 reported = time.monotonic()
@@ -358,89 +346,18 @@ def _run_all(root, cache, notebooks, waiting, jobs) -> dict[str, str]:
             for run in [run for run in running if not run.sample()]:
                 running.remove(run)
                 done += 1
+                name, place = run.chapter.name, f"({done} of {total})"
                 try:
-                    notebook, costs = run.outcome()
+                    costs = run.finish()
                 except BookError as error:
-                    failures[run.name] = str(error)
-                    say(f"{run.name}: FAILED ({done} of {total})")
-                    continue
-                uri = str(root / "chapters" / f"{run.name}.md")
-                bundle = CacheBundleIn(
-                    notebook, uri, data=costs | {"execution_seconds": costs["seconds"]}
-                )
-                cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-                shutil.rmtree(run.folder)
-                say(
-                    f"{run.name}: {costs['seconds']:.1f} s, {costs['peak_mib']:.0f} MiB ({done} of {total})"
-                )
+                    failures.append(str(error))
+                    say(f"{name}: FAILED {place}")
+                else:
+                    say(f"{name}: {costs['seconds']:.1f} s, {costs['peak_mib']:.0f} MiB {place}")
     finally:
         for run in running:
             run.stop()
     return failures
-
-
-# ----------------------------------------------------------------------------- results
-
-
-def results_path(root: pathlib.Path) -> pathlib.Path:
-    return root / "_build" / "results.json"
-
-
-def load_results(root: pathlib.Path) -> dict:
-    """``_build/results.json``, or an empty one where there is none yet."""
-    try:
-        return json.loads(results_path(root).read_text())
-    except FileNotFoundError:
-        return {"chapters": {}}
-
-
-def save_results(root: pathlib.Path, results: dict) -> None:
-    """Write ``_build/results.json`` in one stroke: never half of it."""
-    path = results_path(root)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(results, indent=1) + "\n")
-    partial.replace(path)
-
-
-def from_cache(cache, notebook) -> dict:
-    """Costs and key numbers of a chapter whose execution is in the cache."""
-    record: NbCacheRecord = cache.match_cache_notebook(notebook)
-    values, formats, cells = glued_numbers(cache.merge_match_into_notebook(notebook)[1])
-    return {
-        "seconds": round(record.data["seconds"], 2),
-        "cpu_seconds": round(record.data["cpu_seconds"], 2),
-        "peak_mib": round(record.data["peak_mib"], 1),
-        "date": record.data["date"],
-        "machine": record.data["machine"],
-        "key_numbers": values,
-        "formats": formats,
-        "cells": cells,
-    }
-
-
-def executed(root: pathlib.Path, name: str) -> nbformat.NotebookNode:
-    """The chapter's executed notebook, its text included (the cache holds the code cells only).
-
-    Raises
-    ------
-    KeyError
-        If the cache has no execution of the chapter as it stands.
-    """
-    cache = get_cache(cache_folder(root))
-    return cache.merge_match_into_notebook(read_chapter(root, name))[1]
-
-
-def glued_numbers(executed: nbformat.NotebookNode) -> tuple[dict, dict, dict]:
-    """The key numbers an executed notebook recorded, the format of each, and its cell's position."""
-    values, formats, cells = {}, {}, {}
-    for index, cell in enumerate(executed.cells):
-        for output in cell.get("outputs", []):
-            mark = output.get("metadata", {}).get("scrapbook", {})
-            if "format" in mark:
-                values[mark["name"]] = ast.literal_eval(output["data"][GLUED])
-                formats[mark["name"]] = mark["format"]
-                cells[mark["name"]] = index
-    return values, formats, cells
 
 
 def main() -> int:
@@ -448,33 +365,25 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument(
-        "--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[1]
-    )
+    parser.add_argument("--root", type=pathlib.Path, default=ROOT)
     parser.add_argument("--jobs", type=int, default=JOBS)
     parser.add_argument("--worker", type=pathlib.Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         worker(options.worker)
         return 0
-    try:
-        results = execute(options.root, options.names, options.jobs)
-    except BookError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
-    if options.names:
-        import ledger
+    import ledger
 
-        for name in options.names:
-            complaints = ledger.check_chapter(options.root, name, results)
-            print(
-                *(complaints or [f"{name}: every number is in the ledger and as expected"]),
-                sep="\n",
-            )
-            if complaints:
-                return 1
-    return 0
+    status = 0
+    for name, result in execute(options.root, options.names, options.jobs).items():
+        if options.names:
+            complaints = ledger.check_chapter(options.root, name, {"chapters": {name: result}})
+            complaints += result.standard_error()
+            good = f"{name}: every number is in the ledger and as expected"
+            print(*(complaints or [good]), sep="\n")
+            status |= bool(complaints)
+    return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_tool(main)

@@ -22,22 +22,11 @@ import execute
 import ledger
 from docutils import nodes
 from docutils.parsers.rst import directives
+from keynumbers import typeset
 from PIL import Image
 from sphinx.util.docutils import SphinxDirective
 
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 THUMBNAIL = (560, 360)  # pixels; a card is 280 wide, and screens have two pixels to one
-
-
-def typeset(number: str) -> str:
-    """A formatted number as it is printed: ``-3.4e-08`` becomes ``−3.4 · 10⁻⁸`` (thin spaces)."""
-    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)(?:e([+-]\d+))?(%?)", number)
-    if not match:
-        return number
-    mantissa, exponent, percent = match[1].replace("-", "−"), match[2], match[3]
-    if exponent is not None:
-        mantissa += "\u2009·\u200910" + str(int(exponent)).translate(SUPERSCRIPTS)
-    return mantissa + ("\u202f%" if percent else "")
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:

