@@ -744,7 +744,9 @@ def test_the_downloaded_notebook(lab, chrome, built):
         picture = page.locator('.jp-OutputArea img[alt="Grey of γ = 0.3"]').first
         picture.scroll_into_view_if_needed()
         assert picture.evaluate("image => image.naturalWidth") == 720
-        page.evaluate("void jupyterapp.commands.execute('notebook:trust')")  # it waits for the answer
+        page.evaluate(
+            "void jupyterapp.commands.execute('notebook:trust')"
+        )  # it waits for the answer
         page.get_by_role("button", name="Trust").last.click()
         page.locator(".explorable-live").nth(1).wait_for(state="attached")
         one = reader.one()
