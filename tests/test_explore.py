@@ -264,7 +264,7 @@ mystnb:
 ---
 explore(
     lambda m, word: grey(5 + 10 * m + 100 * (word == "dark")), alt="Grey {m} and {word}", m=[1, 2, 3, 4],
-    word=["light", "dark"], default={"word": "light"},
+    word=["light", "dark"], default={"word": "light"}, labels={"word": "kind of grey: {} as dust and ashes"},
 )
 ```
 
@@ -443,6 +443,8 @@ def test_touch_on_a_phone(addresses, chrome):
     phone = {"viewport": {"width": 375, "height": 700}, "has_touch": True, "is_mobile": True}
     with Reader(chrome, addresses["server"], **phone) as reader:
         one = reader.one().near()
+        for slider in reader.page.locator(".explorable input").all():
+            assert slider.bounding_box()["width"] > 250, "long words leave it no place"
         box = one.sliders.bounding_box()
         assert box["height"] >= 24 and box["x"] >= 0 and box["x"] + box["width"] <= 375
         reader.page.touchscreen.tap(
@@ -522,18 +524,18 @@ def test_two_parameters_and_two_explorables(addresses, chrome):
     with Reader(chrome, addresses["server"]) as reader:
         two, one = reader.one(1).near(), reader.one(0)
         m, word = two.sliders.all()
-        assert (two.says(0), two.says(1), two.grey()) == ("3", "light", 35)
+        assert (two.says(0), two.says(1), two.grey()) == ("3", "light as dust and ashes", 35)
         m.press("Home")
-        assert (two.says(0), two.says(1), two.grey()) == ("1", "light", 15)
+        assert (two.says(0), two.says(1), two.grey()) == ("1", "light as dust and ashes", 15)
         word.press("ArrowRight")
-        assert (two.says(0), two.says(1), two.grey()) == ("1", "dark", 115)
+        assert (two.says(0), two.says(1), two.grey()) == ("1", "dark as dust and ashes", 115)
         m.press("End")
-        assert (two.says(0), two.says(1), two.grey()) == ("4", "dark", 145)
+        assert (two.says(0), two.says(1), two.grey()) == ("4", "dark as dust and ashes", 145)
         assert two.picture.get_attribute("alt") == "Grey 4 and dark"
         assert one.near().is_at(3), "the other one has moved"
         one.sliders.press("End")
         assert one.is_at(10)
-        assert (two.says(0), two.says(1), two.grey()) == ("4", "dark", 145)
+        assert (two.says(0), two.says(1), two.grey()) == ("4", "dark as dust and ashes", 145)
 
 
 @pytest.mark.parametrize("way", ["server", "disk"])
