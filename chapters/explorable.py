@@ -353,7 +353,7 @@ def _saved(picture: Image.Image, form: str, **options) -> bytes:
 
 STYLE = """
 .explorable img { display: block; max-width: 100%; height: auto; border-radius: 4px; background: white; }
-.explorable-slider { margin: 0.6rem 0 0; max-width: 40rem; line-height: 1.5; text-align: left; }
+.explorable-slider { margin: 0.6rem 0 0; line-height: 1.5; text-align: left; }
 .explorable-slider label { display: inline; }
 .explorable-slider output, .explorable-ends { font-variant-numeric: tabular-nums lining-nums; }
 .explorable var { font: italic 1.05em "STIX Two Text", "Times New Roman", Times, serif; }

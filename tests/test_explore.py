@@ -4,6 +4,7 @@ import functools
 import http.server
 import io
 import re
+import shutil
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ import pytest
 import results
 import test_lab
 from axe_playwright_python.sync_playwright import Axe
+from booksite import Loads
 from browser import chromium
 from conftest import HEADER, ROOT, ThrowAwayBook, launch_path
 from PIL import Image
@@ -276,6 +278,7 @@ SPACE
 def built(tmp_path_factory):
     """A throw-away book with a page of two explorables."""
     book = ThrowAwayBook(tmp_path_factory.mktemp("book"))
+    shutil.copytree(ROOT / "_static", book.root / "_static", dirs_exist_ok=True)
     book.write(PAGE)
     done = book.build()
     assert done.returncode == 0, done.stdout
@@ -680,6 +683,10 @@ def test_the_weight_is_known(built):
     files = list((page.parents[1] / "_explorables").glob("*.webp"))
     assert 0 < kib < sum(file.stat().st_size for file in files) / 1024
     assert page.stat().st_size < 200_000, "the pictures are still in the page"
+    loaded = [
+        address for address in Loads(page.read_text()).addresses if "_explorables/" in address
+    ]
+    assert len(loaded) == 2, "the page is weighed as it opens, with the defaults"
 
 
 def test_nothing_of_a_failed_explorable_is_cached(book):
