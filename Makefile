@@ -6,12 +6,14 @@ bin := .venv/bin
 export OMP_NUM_THREADS := 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help book test test-mpi lint links serve lab bench clean setup requirements
+.PHONY: help book test test-mpi test-variations test-mutants lint links serve lab bench clean setup requirements
 
 help:
 	@echo 'make book          build the site, _build/html/index.html, and print it, _build/html/book.pdf'
 	@echo 'make test          run the chapters that have changed, check every number, and lint'
 	@echo 'make test-mpi      run every Firedrake chapter on 1 and on 2 ranks, check the same numbers'
+	@echo 'make test-variations    what a reader would change in each chapter (CHAPTERS=...)'
+	@echo 'make test-mutants       deliberate mistakes, and which rows of the ledger catch them (CHAPTERS=...)'
 	@echo 'make lint          what ruff, codespell, hadolint and zizmor say of code, text and workflow'
 	@echo 'make links         ask for every address that the book links to'
 	@echo 'make serve         show the site; build it again, and reload, when a page is saved (PORT=...)'
@@ -32,6 +34,13 @@ test: setup lint
 # A chapter is the same script on any number of ranks, and interrupted ones resume: about an hour.
 test-mpi: setup
 	$(bin)/python -m pytest tests -m mpi
+
+# Every change and every mistake of the lists in tests/, two at once: the better part of an hour each.
+test-variations: setup
+	$(bin)/python tools/variations.py $(CHAPTERS)
+
+test-mutants: setup
+	$(bin)/python tools/mutants.py $(CHAPTERS)
 
 lint: setup
 	$(bin)/ruff check --quiet .

@@ -499,7 +499,8 @@ class Explorable:
             return f"<div>{image(place, lazy)}<span>{said}</span></div>"
 
         parts = [
-            f'<div class="explorable" role="group" aria-label="{html.escape(self.title())}">',
+            f'<div class="explorable" role="group" aria-label="{html.escape(self.title())}"'
+            ' data-lm-suppress-shortcuts="true">',  # in JupyterLab the arrow keys are the slider's
             f"<style>{STYLE}</style>",
             f'<div class="explorable-picture">{image(self.shown)}</div>',
             *(slider(k, one) for k, one in enumerate(self.sliders)),

@@ -1,18 +1,27 @@
 """The book's tests share one execution of the chapters, and a way to build a throw-away book."""
 
+import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
 
+import execute
+import inputs
 import pytest
+import results
+from chapters import ROOT, BookError, build_command
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "chapters")]
+os.environ["MPLCONFIGDIR"] = inputs.surroundings()["HOME"] + "/matplotlib"  # nobody's own
+os.environ["IPYTHONDIR"] = inputs.surroundings()["HOME"] + "/.ipython"
 
-import execute  # noqa: E402
+
+def pytest_configure(config):
+    """Let SIGTERM end the tests as Ctrl-C does: after what they started."""
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("SIGTERM", returncode=143))
 
 
 def launch_path(name: str) -> str:
@@ -27,9 +36,9 @@ def execution(request):
     with capture.global_and_fixture_disabled():  # it takes minutes, and says how far it is
         print()
         try:
-            return {"chapters": execute.execute(ROOT)}, None
+            return execute.execute(ROOT), None
         except BookError as error:
-            return {"chapters": results.load(ROOT)}, str(error)
+            return results.load(ROOT), str(error)
 
 
 @pytest.fixture
@@ -61,16 +70,21 @@ class ThrowAwayBook:
         )
         shutil.copytree(ROOT / "figures", root / "figures")  # the logo is among them
         helpers = [f"chapters/{path.name}" for path in (ROOT / "chapters").glob("*.py")]
-        for name in ("_config.yml", "references.bib", "requirements.txt", *helpers):
+        for name in ("_config.yml", "references.bib", "requirements.in", "apt.txt", *helpers):
             shutil.copy(ROOT / name, root / name)
-        (root / "_toc.yml").write_text(
-            "format: jb-book\nroot: intro\nchapters: [{file: chapters/page}]\n"
-        )
+        self.contents("page")
         (root / "intro.md").write_text("# A book\n\n```{bibliography}\n```\n")
         (root / "tests" / "key_numbers").mkdir()
 
-    def write(self, body: str, header: str = HEADER) -> None:
-        (self.root / "chapters" / "page.md").write_text(header + textwrap.dedent(body))
+    def write(self, body: str, header: str = HEADER, name: str = "page") -> None:
+        path = self.root / "chapters" / f"{name}.md"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(header + textwrap.dedent(body))
+
+    def contents(self, *names: str) -> None:
+        """Write ``_toc.yml`` with these chapters."""
+        files = ", ".join(f"{{file: chapters/{name}}}" for name in names)
+        (self.root / "_toc.yml").write_text(f"format: jb-book\nroot: intro\nchapters: [{files}]\n")
 
     def line(self, text: str) -> int:
         """The number of the line of the chapter that contains ``text``."""
@@ -79,17 +93,10 @@ class ThrowAwayBook:
 
     def build(self) -> subprocess.CompletedProcess:
         """``make book``'s own command; its output in ``stdout``, errors included."""
-        command = [
-            str(ROOT / ".venv/bin/jupyter-book"),
-            "build",
-            "-W",
-            "-n",
-            "--keep-going",
-            str(self.root),
-        ]
         return subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
-        )
+            build_command(self.root), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            timeout=300,
+        )  # fmt: skip
 
     def page(self) -> str:
         return (self.root / "_build" / "html" / "chapters" / "page.html").read_text()
@@ -98,8 +105,8 @@ class ThrowAwayBook:
         """The page without its tags."""
         return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", self.page()))
 
-    def execute(self) -> dict:
-        return execute.execute(self.root)
+    def execute(self, *names: str) -> dict[str, results.Result]:
+        return execute.execute(self.root, list(names))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, requires
 
-import execute
+import chapters
 import pytest
 from conftest import ROOT
 from packaging.requirements import Requirement
@@ -93,9 +93,9 @@ def test_libraries_are_those_of_the_book(library):
 def test_chapters_import_nothing_else():
     """Each package that a chapter or the helper imports is in the image or installed into it."""
     sources = [(ROOT / "chapters" / "book.py").read_text()]
-    for name in execute.chapter_names(ROOT):
+    for name in chapters.chapter_names(ROOT):
         sources += [
-            c.source for c in execute.read_chapter(ROOT, name).cells if c.cell_type == "code"
+            c.source for c in chapters.read_chapter(ROOT, name).cells if c.cell_type == "code"
         ]
     nodes = [node for source in sources for node in ast.walk(ast.parse(source))]
     imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}

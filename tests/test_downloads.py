@@ -2,8 +2,8 @@
 
 import json
 
+import chapters
 import downloads
-import execute
 import nbformat
 import pdf
 import pytest
@@ -11,10 +11,10 @@ from conftest import ROOT
 from nbclient import NotebookClient
 
 
-@pytest.mark.parametrize("chapter", execute.chapter_names(ROOT))
+@pytest.mark.parametrize("chapter", chapters.chapter_names(ROOT))
 def test_notebook_is_complete(execution, chapter):
     results, _ = execution
-    notebook = downloads.notebook(ROOT, chapter, results["chapters"])
+    notebook = downloads.notebook(results, chapter)
     nbformat.validate(notebook)
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     assert "{glue:" not in text, "a quoted number was left as a reference"
@@ -27,7 +27,7 @@ def test_notebook_runs_from_an_empty_folder(execution, tmp_path, monkeypatch):
     """A chapter that imports the helper finds it, though nothing else of the book is there."""
     monkeypatch.delenv("PYTHONPATH", raising=False)
     results, _ = execution
-    notebook = downloads.notebook(ROOT, "feldman-hajek", results["chapters"])
+    notebook = downloads.notebook(results, "feldman-hajek")
     notebook.cells = notebook.cells[:12]
     for cell in notebook.cells:
         cell.pop("outputs", None)
@@ -42,7 +42,7 @@ def test_notebook_runs_from_an_empty_folder(execution, tmp_path, monkeypatch):
 def test_notebook_keeps_a_helper_that_is_there(execution, tmp_path):
     """A reader's own changes to the helper are not overwritten."""
     results, _ = execution
-    first = downloads.notebook(ROOT, "feldman-hajek", results["chapters"]).cells[0]
+    first = downloads.notebook(results, "feldman-hajek").cells[0]
     (tmp_path / "book.py").write_text("# mine\n")
     notebook = nbformat.v4.new_notebook(cells=[first])
     NotebookClient(notebook, timeout=60, resources={"metadata": {"path": tmp_path}}).execute()

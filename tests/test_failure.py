@@ -1,8 +1,17 @@
 """Failure is loud and clean: a throw-away chapter goes wrong on the path that the real ones take."""
 
 import re
+import signal
+import subprocess
+import sys
+import time
 
+import execute
+import psutil
 import pytest
+import results
+from chapters import BookError
+from conftest import HEADER, ROOT
 
 GOOD = """
     # A page
@@ -27,17 +36,6 @@ WRONG = {
         ```
         """,
         ["chapters/page.md:{a / 0}", "cell 3 of 3", "ZeroDivisionError"],
-    ),
-    "a killed kernel": (
-        """
-        # A page
-
-        ```{code-cell} python
-        import os, signal
-        os.kill(os.getpid(), signal.SIGKILL)
-        ```
-        """,
-        ["chapters/page.md:{import os}", "cell 2 of 2", "kernel was killed"],
     ),
     "a missing citation": (
         """
@@ -115,23 +113,80 @@ def test_build_fails_then_recovers(book, what):
     assert "key_number" in book.page()
 
 
-def test_time_limit(book):
-    header = (
-        "---\nkernelspec: {name: python3, display_name: Python 3, language: python}\n"
-        "execution: {timeout: 2}\n---\n"
-    )
-    book.write("# A page\n\n```{code-cell} python\nimport time\ntime.sleep(60)\n```\n", header)
-    failed = book.build()
-    assert failed.returncode != 0
-    assert f"chapters/page.md:{book.line('import time')}" in failed.stdout, failed.stdout
-    assert "timed out while it was being executed, after 2 seconds" in failed.stdout, failed.stdout
+UNFIT = {  # (code of the second cell, its options, what is said)
+    "a killed kernel": ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "", "kernel was killed"),
+    "a limit of time": ("import time\ntime.sleep(60)", "", "after 3 seconds"),
+    "a figure without a picture": (
+        "import matplotlib\nmatplotlib.use('agg')\nimport matplotlib.pyplot as plt\nplt.figure();",
+        "---\ntags: [figure]\nmystnb: {figure: {name: fig-a, caption: A.}}\n---\n",
+        "expected a picture of a cell with a figure",
+    ),
+    "a log": ("print('x' * 30_000)", "", "expected at most 20000 characters of output, got 30001"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", UNFIT)
+def test_execution_fails_then_recovers(book, what):
+    code, options, message = UNFIT[what]
+    cell = f"```{{code-cell}} python\n{options}{code}\n```\n"
+    header = HEADER.replace("timeout: 60", "timeout: 3")
+    book.write(f"# A page\n\n```{{code-cell}} python\n1 + 1\n```\n\n{cell}", header)
+    text = (book.root / "chapters" / "page.md").read_text()
+    line = text[: text.rindex("{code-cell}")].count("\n") + 2
+    for _ in range(2):  # the second finds what the first left behind
+        with pytest.raises(BookError, match=re.escape(message)) as failure:
+            book.execute()
+        assert f"chapters/page.md:{line}: cell 3 of 3" in str(failure.value)
     book.write(GOOD)
-    assert book.build().returncode == 0
+    assert book.execute()["page"].key_numbers == {"answer": 42}
+
+
+def test_a_run_that_changes_what_it_depends_on(book):
+    (book.root / "chapters" / "x.csv").write_text("1")
+    book.write('# A page\n\n```{code-cell} python\nopen("x.csv", "w").write("2")\n```\n')
+    with pytest.raises(BookError, match=r"the run changed x\.csv, which it depends on"):
+        book.execute()
+    assert (book.root / "chapters" / "x.csv").read_text() == "1"
+
+
+def test_code_outside_the_chapters(book):
+    book.write(GOOD)
+    (book.root / "intro.md").write_text("# A\n\n```{code-cell} python\n1\n```\n")
+    with pytest.raises(BookError, match=r"intro\.md:3: a code cell outside chapters"):
+        book.execute()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_signal_ends_what_was_started(book, number):
+    book.write("""
+    # A page
+
+    ```{code-cell} python
+    import os, pathlib, subprocess, time
+    child = subprocess.Popen(["sleep", "300"])
+    pathlib.Path("pids.partial").write_text(f"{os.getpid()} {os.getppid()} {child.pid}")
+    os.rename("pids.partial", "pids")
+    time.sleep(300)
+    ```
+    """)
+    command = [sys.executable, str(ROOT / "tools/execute.py"), "--root", str(book.root)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    pids = book.root / "_build" / "execution" / "page" / "cwd" / "pids"
+    deadline = time.monotonic() + 60
+    while not pids.exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    family = [int(pid) for pid in pids.read_text().split()]
+    process.send_signal(number)
+    process.wait(30)
+    deadline = time.monotonic() + 20
+    while left := [p for p in family if psutil.pid_exists(p) and psutil.Process(p).status() != "zombie"]:  # fmt: skip
+        assert time.monotonic() < deadline, f"still there: {left}"
+        time.sleep(0.2)
+    assert results.load(book.root) == {}
 
 
 def test_interrupted_execution_leaves_nothing(book, monkeypatch):
-    import execute
-
     book.write(GOOD)
 
     def interrupted(self):
@@ -141,5 +196,5 @@ def test_interrupted_execution_leaves_nothing(book, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         book.execute()
     monkeypatch.undo()
-    assert execute.load_results(book.root)["chapters"] == {}
-    assert book.execute()["chapters"]["page"]["key_numbers"] == {"answer": 42}
+    assert results.load(book.root) == {}
+    assert book.execute()["page"].key_numbers == {"answer": 42}

@@ -13,7 +13,7 @@ import subprocess
 import time
 import urllib.request
 
-import execute
+import chapters
 import pytest
 from browser import chromium
 from conftest import ROOT, launch_path
@@ -82,7 +82,7 @@ def window(lab):
 
 def test_the_printed_address_shows_the_chapters(window):
     listed = window.locator(".jp-DirListing-itemName").all_inner_texts()
-    assert {f"{name}.md" for name in execute.chapter_names(ROOT)} <= set(listed)
+    assert {f"{name}.md" for name in chapters.chapter_names(ROOT)} <= set(listed)
 
 
 def test_a_launch_link_opens_a_notebook_that_runs(lab, window):
@@ -125,7 +125,7 @@ def source(name: str) -> str:
     return (ROOT / "chapters" / f"{name}.md").read_text()
 
 
-@pytest.mark.parametrize("name", execute.chapter_names(ROOT))
+@pytest.mark.parametrize("name", chapters.chapter_names(ROOT))
 def test_saving_keeps_a_chapter(lab, name):
     """What Jupyter saves is the same chapter: its code, its text, its tags, its limits."""
     root, printed = lab
@@ -141,7 +141,7 @@ def test_saving_keeps_a_chapter(lab, name):
 
     opened = ask("GET", "?type=notebook&content=1")
     ask("PUT", content={key: opened[key] for key in ("type", "format", "content")})
-    before, after = execute.read_chapter(ROOT, name), execute.read_chapter(root, name)
+    before, after = chapters.read_chapter(ROOT, name), chapters.read_chapter(root, name)
     for key in ("execution", "budget"):
         assert after.metadata[key] == before.metadata[key]
     for old, new in zip(before.cells, after.cells, strict=True):

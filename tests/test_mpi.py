@@ -2,7 +2,7 @@
 
 import time
 
-import execute
+import chapters
 import pytest
 import ranks
 from conftest import ROOT
@@ -70,7 +70,7 @@ def test_output_comes_once(book, capfd):
 def test_one_rank_fails(book):
     book.write(PAGE + FAILURE)
     start = time.monotonic()
-    with pytest.raises(execute.BookError) as failure:
+    with pytest.raises(chapters.BookError) as failure:
         ranks.run(book.root, "page", 2)
     assert time.monotonic() - start < 30, "the other rank waited at the barrier"
     line = book.line('raise ValueError("too hot")')
@@ -83,11 +83,11 @@ def test_one_rank_fails(book):
 def test_a_crash_and_a_deadlock_end(book, monkeypatch):
     kill = "import os, signal\nif world.rank == 1:\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     book.write(PAGE + f"```{{code-cell}} python\n{kill}world.barrier()\n```\n")
-    with pytest.raises(execute.BookError, match=r"page\.md on 2 ranks ended with status"):
+    with pytest.raises(chapters.BookError, match=r"page\.md on 2 ranks ended with status"):
         ranks.run(book.root, "page", 2)
     monkeypatch.setattr(ranks, "LIMIT", 0.1)  # of the 60 s that a chapter without a budget has
     book.write(PAGE + "```{code-cell} python\nif world.rank == 1:\n    world.barrier()\n```\n")
-    with pytest.raises(execute.BookError, match=r"no end after 6\.0 s"):
+    with pytest.raises(chapters.BookError, match=r"no end after 6\.0 s"):
         ranks.run(book.root, "page", 2)
 
 

@@ -14,45 +14,43 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
 
-import execute
+import results
+from chapters import ROOT, chapter_names, run_tool
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 
-
-def recorded() -> None:
+def recorded(names: list[str]) -> None:
     """The table of the recorded execution."""
-    chapters = execute.load_results(ROOT)["chapters"]
+    found = {name: row for name, row in results.load(ROOT).items() if not names or name in names}
+    weights = ROOT / "_build" / "page_kib.json"
+    weights = json.loads(weights.read_text()) if weights.exists() else {}
     head = ("chapter", "seconds", "budget", "CPU s", "MiB", "budget", "page KiB")
     print("{:24}{:>9}{:>8}{:>8}{:>8}{:>8}{:>10}".format(*head))
-    for name, row in chapters.items():
-        budget = execute.read_chapter(ROOT, name).metadata["budget"]
+    for name, row in found.items():
         print(
-            f"{name:24}{row['seconds']:9.1f}{budget['seconds']:8d}{row['cpu_seconds']:8.1f}"
-            f"{row['peak_mib']:8.0f}{budget['mib']:8d}{row.get('page_kib', float('nan')):10.0f}"
+            f"{name:24}{row.seconds:9.1f}{row.budget['seconds']:8d}{row.cpu_seconds:8.1f}"
+            f"{row.peak_mib:8.0f}{row.budget['mib']:8d}{weights.get(name, float('nan')):10.0f}"
         )
-    seconds = sum(row["seconds"] for row in chapters.values())
-    spent = sum(row["cpu_seconds"] for row in chapters.values())
-    print(f"{'all':24}{seconds:9.1f}{'':8}{spent:8.1f}")
+    seconds = sum(row.seconds for row in found.values())
+    print(f"{'all':24}{seconds:9.1f}{'':8}{sum(row.cpu_seconds for row in found.values()):8.1f}")
+    if missing := set(names or chapter_names(ROOT)) - set(found):
+        print(f"not executed as they stand: {', '.join(sorted(missing))}")
 
 
 def check_out(revision: str, folder: pathlib.Path) -> pathlib.Path:
     """A copy of the book as it is in ``revision``."""
-    git = ["git", "-C", str(ROOT)]
-    known = subprocess.run(
-        [*git, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    git = ["git", "-C", str(ROOT), "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
+    known = subprocess.run(git, stdout=subprocess.PIPE, text=True)
     if known.returncode:
         sys.exit(f"bench: expected a revision of this repository, got {revision!r}")
-    tree = folder / known.stdout.strip()[:12]
+    commit = known.stdout.strip()
+    tree = folder / commit[:12]
     subprocess.run(["git", "clone", "--quiet", "--shared", str(ROOT), str(tree)], check=True)
-    subprocess.run(
-        ["git", "-C", str(tree), "checkout", "--quiet", known.stdout.strip()], check=True
-    )
+    subprocess.run(["git", "-C", str(tree), "checkout", "--quiet", commit], check=True)
     return tree
 
 
@@ -60,17 +58,18 @@ def measure(tree: pathlib.Path, name: str) -> tuple[float, float] | None:
     """Seconds and MiB of one chapter, cold; None where the revision has no such chapter."""
     if not (tree / "chapters" / f"{name}.md").exists():
         return None
-    with tempfile.TemporaryDirectory() as cache:  # of compiled kernels
-        environment = os.environ | {"XDG_CACHE_HOME": cache}
-        command = [sys.executable, "tools/execute.py", "--jobs", "1", name]
+    with tempfile.TemporaryDirectory() as cache:  # of compiled kernels, wherever a revision looks
+        kernels = ("FIREDRAKE_CACHE_DIR", "XDG_CACHE_HOME")
+        own = {variable: f"{cache}/{variable}" for variable in kernels}
+        own |= {"PYOP2_CACHE_DIR": f"{cache}/pyop2", "FIREDRAKE_TSFC_KERNEL_CACHE_DIR": f"{cache}/tsfc"}  # fmt: skip
         done = subprocess.run(
-            command, cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True,
+            [sys.executable, "tools/execute.py", "--jobs", "1", name], cwd=tree, env=os.environ | own,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
-    row = json.loads((tree / "_build" / "results.json").read_text())["chapters"].get(name)
-    if row is None:
+    printed = re.search(rf"\] {re.escape(name)}: ([\d.]+) s, (\d+) MiB", done.stdout)
+    if printed is None:
         sys.exit(f"bench: {name} does not run in {tree.name}:\n{done.stdout[-2000:]}")
-    return row["seconds"], row["peak_mib"]
+    return float(printed[1]), float(printed[2])
 
 
 def compare(revision: str, names: list[str]) -> None:
@@ -83,16 +82,8 @@ def compare(revision: str, names: list[str]) -> None:
             sys.exit(f"bench: {revision} is this revision")
         if (here / "requirements.txt").read_text() != (there / "requirements.txt").read_text():
             print("bench: both run with this revision's requirements", file=sys.stderr)
-        head = (
-            "chapter",
-            "s here",
-            f"s {revision}",
-            "ratio",
-            "MiB here",
-            f"MiB {revision}",
-            "ratio",
-        )
-        print("{:24}{:>9}{:>14}{:>8}{:>10}{:>14}{:>8}".format(*head), flush=True)
+        head = ["chapter", "s here", f"s {revision}", "ratio", "MiB here", f"MiB {revision}"]
+        print("{:24}{:>9}{:>14}{:>8}{:>10}{:>14}{:>8}".format(*head, "ratio"), flush=True)
         for name in names:
             mine, theirs = measure(here, name), measure(there, name)
             if mine is None or theirs is None:
@@ -113,10 +104,10 @@ def main() -> None:
     parser.add_argument("--compare", metavar="REV")
     options = parser.parse_args()
     if options.compare:
-        compare(options.compare, options.names or execute.chapter_names(ROOT))
+        compare(options.compare, options.names or chapter_names(ROOT))
     else:
-        recorded()
+        recorded(options.names)
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

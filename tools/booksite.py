@@ -2,7 +2,7 @@
 
 - The chapters are executed, once, before the first page is read (``execute.py``).
 - A page is read again when the execution it shows has changed.
-- Directives show what the execution gave (``ledgerpage.py``).
+- Directives show what the execution gave (``directives.py``, ``ledgerpage.py``).
 - Each chapter can be downloaded as an executed notebook (``downloads.py``).
 - An image without alternative text is a warning, and warnings fail the build.
 - A movie leaves the page for a file of its own, and so do the pictures of an explorable.
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
 import pathlib
 import re
@@ -24,6 +23,7 @@ import unicodedata
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
+import directives
 import downloads
 import execute
 import explorables
@@ -57,13 +57,13 @@ def execute_chapters(app) -> None:
         raise ExtensionError(
             f"the book was not built, because a chapter failed.\n\n{error}"
         ) from None
-    app.env.book_results = {"chapters": found}
+    app.env.book_results = found
 
 
 def execution_digest(env: BuildEnvironment) -> str:
     """A digest of all that the pages share: the executions, the ledger, styles and scripts."""
     root, digest = pathlib.Path(env.srcdir), hashlib.sha256()
-    for name, result in env.book_results["chapters"].items():
+    for name, result in env.book_results.items():
         digest.update(f"{name} {result.file.name} {result.seconds}\n".encode())
     # Sphinx copies style sheets and scripts only where a page is written
     for path in [*sorted(root.glob("_static/*.*")), *sorted(root.glob("tests/**/*.yml"))]:
@@ -80,7 +80,9 @@ def outdated_pages(app, env, added, changed, removed) -> list[str]:
 def read_only_what_the_book_has(app, config) -> None:
     """Leave out, and name, every page that ``_toc.yml`` does not: Sphinx would read it, and run its code."""
     named = set(documents(pathlib.Path(app.srcdir)))
-    patterns = [f"**/*{suffix}" for suffix in config.source_suffix]
+    patterns = [
+        f"{place}*.{kind}" for place in ("", "**/") for kind in ("md", "ipynb", "rst", "txt")
+    ]
     excluded = [*config.exclude_patterns, *config.templates_path, *EXCLUDE_PATHS]
     for path in sorted(get_matching_files(app.srcdir, patterns, excluded)):
         if path.rpartition(".")[0] not in named:
@@ -194,7 +196,7 @@ def weigh_pages(app, exception) -> None:
                 elif not address.startswith("data:"):
                     files.add((page.parent / unquote(urlsplit(address).path)).resolve())
             name = docname.removeprefix("chapters/")
-            if name in app.env.book_results["chapters"]:
+            if name in app.env.book_results:
                 size = sum(file.stat().st_size for file in files if file.is_file())
                 weights[name] = round(size / 1024, 1)
         results.write(root / "_build" / "page_kib.json", weights)
@@ -207,13 +209,16 @@ class FoldedEnglish(SearchEnglish):
     """English, and a letter is found with its accent or without: ``karman`` finds Kármán."""
 
     lang = "en-GB"
-    js_stemmer_code = SearchEnglish.js_stemmer_code + """
+    js_stemmer_code = (
+        SearchEnglish.js_stemmer_code
+        + """
 const EnglishStemmer = Stemmer;
 Stemmer = function () {
   const english = new EnglishStemmer();
   this.stemWord = (word) => english.stemWord(word.normalize("NFKD").replace(/\\p{M}/gu, ""));
 };
 """
+    )
 
     def stem(self, word: str) -> str:
         letters = unicodedata.normalize("NFKD", word)
@@ -288,11 +293,14 @@ def version_of_tools() -> int:
     """A number for the code that makes the pages: Sphinx begins anew where it has changed."""
     here = pathlib.Path(__file__).parent
     files = {str(getattr(module, "__file__", "")) for module in sys.modules.values()}
-    content = b"".join(path.read_bytes() for path in sorted(here.glob("*.py")) if str(path) in files)
+    content = b"".join(
+        path.read_bytes() for path in sorted(here.glob("*.py")) if str(path) in files
+    )
     return int(hashlib.sha256(content).hexdigest()[:8], 16)
 
 
 def setup(app) -> dict:
+    directives.setup(app)
     ledgerpage.setup(app)
     app.add_search_language(FoldedEnglish)
     explorables.setup(app)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 
+from inputs import surroundings
+
 
 def chromium(playwright):
     """Headless Chromium as the system has it, without its calls home.
@@ -20,4 +22,4 @@ def chromium(playwright):
         raise FileNotFoundError(f"expected one of {names}; apt.txt lists what the book needs")
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
     quiet += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    return playwright.chromium.launch(executable_path=program, args=quiet)
+    return playwright.chromium.launch(executable_path=program, args=quiet, env=surroundings())

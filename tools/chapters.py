@@ -29,9 +29,10 @@ def program(name: str) -> str:
     return str(pathlib.Path(sys.executable).with_name(name))
 
 
-def build_command(root: pathlib.Path, *options: str) -> list[str]:
-    """The command that builds the site, as ``make book`` gives it."""
-    return [program("jupyter-book"), "build", "-W", "-n", "--keep-going", *options, str(root)]
+def build_command(root: pathlib.Path, *options: str, strict: bool = True) -> list[str]:
+    """The command that builds the site, as ``make book`` gives it; warnings fail it if ``strict``."""
+    options = ("-n", "--keep-going", *options) + ("-W",) * strict
+    return [program("jupyter-book"), "build", *options, str(root)]
 
 
 def documents(root: pathlib.Path) -> list[str]:

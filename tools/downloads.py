@@ -60,7 +60,7 @@ def notebook(results: dict[str, Result], name: str) -> nbformat.NotebookNode:
 
 def offer(app, pagename, templatename, context, doctree) -> None:
     """Write the notebook beside the page; list it, and the printed book, among the page's downloads."""
-    name, results = pagename.removeprefix("chapters/"), app.env.book_results["chapters"]
+    name, results = pagename.removeprefix("chapters/"), app.env.book_results
     offered = [("book.pdf", "The whole book, printed", "fas fa-file-pdf", "book")]
     if name in results:
         path = place(pathlib.Path(app.outdir), name)

@@ -33,7 +33,7 @@ import time
 import nbformat
 import psutil
 import results
-from chapters import ROOT, BookError, chapter_names, documents, read_chapter, run_tool  # noqa: F401
+from chapters import ROOT, BookError, chapter_names, documents, run_tool
 from inputs import Chapter, chapter, surroundings
 from PIL import Image
 
@@ -55,10 +55,6 @@ def only_one(root: pathlib.Path):
             print("waiting for another execution of this book to end", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def executed(root, name):  # until its callers ask the result
-    return results.load(root)[name].executed()
 
 
 # ------------------------------------------------------------------- inside the worker
@@ -129,7 +125,9 @@ def unfit(notebook: nbformat.NotebookNode) -> dict | None:
         if cell.metadata.get("mystnb", {}).get("figure") and not any(
             mime.startswith("image/") or mime == "text/html" for mime in shown
         ):
-            summary = f"expected a picture of a cell with a figure, got {', '.join(shown) or 'no output'}"
+            summary = (
+                f"expected a picture of a cell with a figure, got {', '.join(shown) or 'no output'}"
+            )
         texts = [output.get("text", "") for output in outputs]
         texts += [str(v) for output in outputs for m, v in output.get("data", {}).items() if m.startswith("text/")]  # fmt: skip
         length = len(re.sub(r'"data:[^"]*"', "", "".join(texts)))
@@ -372,12 +370,12 @@ def main() -> int:
     if options.worker:
         worker(options.worker)
         return 0
-    import ledger
+    from ranks import compare
 
     status = 0
     for name, result in execute(options.root, options.names, options.jobs).items():
         if options.names:
-            complaints = ledger.check_chapter(options.root, name, {"chapters": {name: result}})
+            complaints = compare(options.root, name, result.key_numbers)
             complaints += result.standard_error()
             good = f"{name}: every number is in the ledger and as expected"
             print(*(complaints or [good]), sep="\n")

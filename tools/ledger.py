@@ -164,13 +164,6 @@ def check(rows: dict[str, Row], numbers: dict[str, float]) -> list[str]:
     return complaints
 
 
-def check_chapter(root: pathlib.Path, chapter: str, results: dict) -> list[str]:
-    """``check`` for the results of an execution."""
-    rows = load(root, only=chapter).get(chapter, {})
-    complaints = check(rows, results["chapters"][chapter]["key_numbers"])
-    return [f"{chapter}: {complaint}" for complaint in complaints]
-
-
 # ------------------------------------------------------------------------------- files
 
 

@@ -1,38 +1,28 @@
-"""What the book shows of its own execution: its numbers, its cost, its versions, its pictures.
+"""The ledger as the book shows it: which kinds of rows there are, their numbers, what they catch.
 
-- ``{ledger} NAME``: the chapter's key numbers beside what they are compared with; all, without NAME.
-- ``{costs}``: seconds and memory of each chapter, and where it ran.
-- ``{versions}``: what the numbers were computed with.
-- ``{picture} NAME FIGURE``: a picture of a chapter, small, that leads to the chapter.
+- ``{kinds}``: how many rows of each kind each chapter has.
+- ``{ledger} NAME``: a chapter's key numbers beside what they are compared with, those that the build
+  compares with itself closed below; all chapters, with headings, without NAME.
+- ``{mutants}``: the deliberate mistakes that were tried, and which row caught each.
 """
 
 from __future__ import annotations
 
-import base64
-import importlib.metadata
-import io
-import pathlib
-import platform
 import re
-import shutil
-import subprocess
-from typing import ClassVar
 
-import execute
 import ledger
+import mutants
+from directives import Shown, table
 from docutils import nodes
-from docutils.parsers.rst import directives
 from keynumbers import typeset
-from PIL import Image
-from sphinx.util.docutils import SphinxDirective
 
-THUMBNAIL = (560, 360)  # pixels; a card is 280 wide, and screens have two pixels to one
-
-
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """A table in Markdown, line by line."""
-    lines = [head, ["---"] * len(head), *rows]
-    return [*("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in lines), ""]
+SHOWN_ROWS = 3  # of those that catch a mistake
+CAUGHT_BY = {  # what a page says of each verdict
+    mutants.REGRESSION: "not caught: only a regression notices,",
+    mutants.SURVIVED: "not caught",
+    mutants.CRASHED: "not counted: it crashes",
+    mutants.LATE: "not counted: it does not end",
+}
 
 
 def label(chapter: str, number: str) -> str:
@@ -43,7 +33,8 @@ def label(chapter: str, number: str) -> str:
 def mark_numbers(app, doctree) -> None:
     """Give each cell that records a key number a label, for the ledger to lead to."""
     name = app.env.docname.removeprefix("chapters/")
-    cells = app.env.book_results["chapters"].get(name, {}).get("cells", {})
+    result = app.env.book_results.get(name)
+    cells = result.cells if result else {}
     numbers: dict[int, list[str]] = {}
     for number, index in cells.items():
         numbers.setdefault(index, []).append(number)
@@ -57,142 +48,142 @@ def mark_numbers(app, doctree) -> None:
                 domain.labels[label(name, number).lower()] = (app.env.docname, anchor, number)
 
 
-class Shown(SphinxDirective):
-    """A directive that writes Markdown from the results of the execution."""
+def closed(title: str, lines: list[str]) -> list[str]:
+    """Lines that a reader opens on demand."""
+    return [f"````{{dropdown}} {title}", *lines, "````", ""]
+
+
+def counted(number: int, things: str) -> str:
+    """``"1 row"``, ``"2 rows"``."""
+    return f"{number} {things}" if number != 1 else f"1 {things.removesuffix('s')}"
+
+
+class Rows(Shown):
+    """A directive that shows the ledger."""
 
     @property
-    def root(self) -> pathlib.Path:
-        return pathlib.Path(self.env.srcdir)
+    def book(self) -> dict[str, dict[str, ledger.Row]]:
+        return ledger.load(self.root)
 
-    @property
-    def results(self) -> dict:
-        return self.env.book_results["chapters"]
-
-    def run(self) -> list[nodes.Node]:
-        return self.parse_text_to_nodes("\n".join(self.lines()), allow_section_headings=True)
+    def title(self, name: str) -> str:
+        text = (self.root / "chapters" / f"{name}.md").read_text()
+        return re.search(r"^# (.+)$", text, flags=re.M)[1]
 
 
-class Ledger(Shown):
+class Kinds(Rows):
+    def lines(self) -> list[str]:
+        chapters, rows = self.book, []
+        for name in self.results:
+            kinds = [row.kind for row in chapters.get(name, {}).values()]
+            rows.append([len(kinds), *(kinds.count(kind) for kind in ledger.KINDS)])
+        names = [f"{{doc}}`/chapters/{name}`" for name in self.results]
+        rows.append([sum(column) for column in zip(*rows, strict=True)])
+        text = [[name, *map(str, row)] for name, row in zip([*names, "all"], rows, strict=True)]
+        return table(["chapter", "rows", *ledger.KINDS], text)
+
+
+class Ledger(Rows):
     optional_arguments = 1
 
     def lines(self) -> list[str]:
-        for file in (self.root / "tests" / "key_numbers").glob("*.yml"):
-            self.env.note_dependency(str(file))
-        rows = ledger.load(self.root)
-        lines = []
+        chapters, lines = self.book, []
         for name in self.arguments or list(self.results):
             if name not in self.results:
                 known = ", ".join(self.results)
                 raise self.error(f"ledger: expected a chapter ({known}), got {name!r}")
             if not self.arguments:
-                text = (self.root / "chapters" / f"{name}.md").read_text()
-                title = re.search(r"^# (.+)$", text, flags=re.M)[1]
-                lines += [f"## {title}", "", f"In {{doc}}`/chapters/{name}`.", ""]
-            lines += self.numbers(name, rows.get(name, {}))
+                lines += [f"### {self.title(name)}", "", f"In {{doc}}`/chapters/{name}`.", ""]
+            lines += self.numbers(name, chapters.get(name, {}))
         return lines
 
-    def numbers(self, name: str, rows: dict) -> list[str]:
-        result = self.results[name]
-        out = []
-        for number, value in result["key_numbers"].items():
-            row = rows.get(number, {"what": f"`{number}` (no row)", "expected": float("nan")})
-            fmt = result["formats"][number]
-            if (goal := ledger.target(row)) is None:
-                signs = {"min": "≥", "max": "≤"}
-                difference = ", ".join(
-                    f"{signs[k]} {typeset(f'{row[k]:g}')}" for k in signs if k in row
-                )
-            else:
-                difference = abs(value - goal) / (abs(goal) or 1)
-                difference = typeset(f"{difference:.1e}") if difference else "0"
-            reference = self.shown(row.get("reference"), fmt)
-            if row.get("cite", "exact") != "exact":
-                reference += f" {{cite}}`{row['cite']}`"
-            elif "reference" in row:
-                reference += " (exact)"
-            here = f"{{ref}}`{self.shown(value, fmt)} <{label(name, number)}>`"
-            passed = "✓" if ledger.check(value, row) is None else "✗"
-            source = self.shown(row.get("source"), fmt)
-            out.append([row["what"], source, reference, here, difference, passed])
-        return table(["number", "source", "reference", "here", "difference", "passed"], out)
-
-    @staticmethod
-    def shown(value, fmt: str) -> str:
-        return "" if value is None else typeset(format(value, fmt))
-
-
-class Costs(Shown):
-    def lines(self) -> list[str]:
-        rows, places = [], {}
-        for name, row in self.results.items():
-            budget = execute.read_chapter(self.root, name).metadata["budget"]
-            place = f"{row['machine']}, {row['date']}"
-            mark = places.setdefault(place, len(places) + 1)
-            rows.append(
-                [
-                    f"{{doc}}`/chapters/{name}`",
-                    f"{row['seconds']:.0f}",
-                    f"{budget['seconds']}",
-                    f"{row['cpu_seconds']:.0f}",
-                    f"{row['peak_mib']:.0f}",
-                    f"{budget['mib']}",
-                    str(mark),
-                ]
+    def numbers(self, name: str, rows: dict[str, ledger.Row]) -> list[str]:
+        numbers = self.results[name].key_numbers
+        unknown = {n: ledger.Row(what=f"`{n}` (no row)", expected=float("nan")) for n in numbers}
+        rows = {number: rows.get(number, unknown[number]) for number in numbers}
+        independent = [n for n in numbers if rows[n].kind in ledger.INDEPENDENT]
+        head = ["number", "source", "reference or bound", "here", "difference", "passed"]
+        lines = table(head, [self.row(name, number, rows[number]) for number in independent])
+        if others := [n for n in numbers if n not in independent]:
+            head = ["number", "source", "before", "here", "difference", "passed"]
+            inside = table(head, [self.row(name, number, rows[number]) for number in others])
+            lines += closed(
+                f"{counted(len(others), 'regressions')}: compared with earlier builds", inside
             )
-        seconds = sum(row["seconds"] for row in self.results.values())
-        spent = sum(row["cpu_seconds"] for row in self.results.values())
-        rows.append(["all", f"{seconds:.0f}", "", f"{spent:.0f}", "", "", ""])
-        head = ["chapter", "time, s", "budget, s", "processor time, s", "memory, MiB"]
-        lines = table([*head, "budget, MiB", "where"], rows)
-        return lines + [f"{mark}. {place}" for place, mark in places.items()]
-
-
-class Versions(Shown):
-    def lines(self) -> list[str]:
-        wanted = re.findall(r"^([\w.-]+)", (self.root / "requirements.in").read_text(), flags=re.M)
-        rows = [["Python", platform.python_version()]]
-        rows += [[name, importlib.metadata.version(name)] for name in sorted(wanted, key=str.lower)]
-        lines = table(["Python package", "version"], rows)
-        if shutil.which("dpkg-query"):
-            text = (self.root / "apt.txt").read_text()
-            packages = re.findall(r"^([a-z0-9.+-]+)", text, flags=re.M)
-            command = ["dpkg-query", "-W", "-f", "${Package} ${Version}\n", "libc6", *packages]
-            answer = subprocess.run(command, capture_output=True, text=True)
-            system = [line.split() for line in answer.stdout.splitlines()]
-            lines += table(["system package", "version"], [row for row in system if len(row) == 2])
         return lines
 
+    def row(self, name: str, number: str, row: ledger.Row) -> list[str]:
+        result = self.results[name]
+        value, fmt = result.key_numbers[number], result.formats[number]
 
-class Picture(SphinxDirective):
-    required_arguments = 2
-    option_spec: ClassVar = {"alt": directives.unchanged_required}
+        def shown(x) -> str:
+            return "" if x is None else typeset(format(x, fmt))
 
-    def run(self) -> list[nodes.Node]:
-        root, (name, figure) = pathlib.Path(self.env.srcdir), self.arguments
-        notebook = execute.executed(root, name)
-        pictures = {
-            cell.metadata.get("mystnb", {}).get("figure", {}).get("name"): output.data["image/png"]
-            for cell in notebook.cells
-            for output in cell.get("outputs", [])
-            if "image/png" in output.get("data", {})
-        }
-        if figure not in pictures:
-            known = ", ".join(sorted(filter(None, pictures)))
-            raise self.error(f"picture: expected a figure of {name} ({known}), got {figure!r}")
-        picture = Image.open(io.BytesIO(base64.b64decode(pictures[figure]))).convert("RGB")
-        picture.thumbnail(THUMBNAIL)
-        canvas = Image.new("RGB", THUMBNAIL, "white")
-        canvas.paste(picture, [(a - b) // 2 for a, b in zip(THUMBNAIL, picture.size, strict=True)])
-        path = root / "_build" / "pictures" / f"{name}.png"
-        path.parent.mkdir(exist_ok=True)
-        canvas.quantize(128).save(path, "PNG", optimize=True)
-        self.env.note_dependency(str(root / "chapters" / f"{name}.md"))
-        image = nodes.image(uri=f"/_build/pictures/{name}.png", alt=self.options.get("alt", ""))
-        return [image]
+        expected = []
+        if row.kind == "reference":
+            cite = " (exact)" if row.cite == "exact" else f" {{cite}}`{row.cite}`"
+            expected.append(shown(row.reference) + cite)
+        elif row.kind != "source" and row.target is not None:
+            expected.append(shown(row.target))
+        signs = {"min": "≥", "max": "≤"}
+        expected += [f"{signs[k]} {typeset(f'{bound:g}')}" for k, bound in row.bounds.items()]
+        difference = ""
+        if row.target is not None:
+            difference = abs(value - row.target) / (abs(row.target) or 1)
+            difference = typeset(f"{difference:.1e}") if difference else "0"
+        here = f"{{ref}}`{shown(value)} <{label(name, number)}>`"
+        passed = "✓" if row.complaint(value) is None else "✗"
+        return [row.what, shown(row.source), ", ".join(expected), here, difference, passed]
+
+
+class Mutants(Rows):
+    def lines(self) -> list[str]:
+        kept, lists = mutants.load_result(self.root), mutants.load(self.root)
+        self.env.note_dependency(str(self.root / "tests" / mutants.RESULT))
+        summary, details = [], []
+        for name in self.results:
+            link = f"{{doc}}`/chapters/{name}`"
+            if name not in kept:
+                summary.append([link, "none tried yet", "", "", "", ""])
+                continue
+            result = kept[name]
+            verdicts = [mutants.Verdict(**verdict) for verdict in result["mutants"]]
+            found = [verdict.verdict for verdict in verdicts]
+            caught = found.count(mutants.CAUGHT)
+            changed = result["digest"] != mutants.digest(self.root, name)
+            when = f"{result['date']}, `{result['revision']}`" + ", **changed since**" * changed
+            missed = len(found) - caught - found.count(mutants.REGRESSION)
+            row = [len(found), caught, found.count(mutants.REGRESSION), missed]
+            summary.append([link, *map(str, row), when])
+            named = {m.what: m.row for m in lists[name].mutants} if name in lists else {}
+            rows = [[v.what, self.caught_by(name, v, named.get(v.what))] for v in verdicts]
+            title = f"{self.title(name)}: {caught} of {len(found)} caught"
+            details += closed(title, table(["mistake", "caught by"], rows))
+        head = ["chapter", "mistakes", "caught", "only by a regression", "not caught", "tried"]
+        return table(head, summary) + details
+
+    def caught_by(self, name: str, verdict: mutants.Verdict, first: str | None) -> str:
+        """What caught a mistake, the row that the list names first; or why nothing did."""
+        known = self.results[name].cells
+        names = sorted(verdict.rows, key=lambda row: row != first)  # stable: the rest as it was
+        rows = [
+            (f"{{ref}}`{row} <{label(name, row)}>`" if row in known else f"`{row}`")
+            + f" ({verdict.rows[row]})"
+            for row in names[:SHOWN_ROWS]
+        ]
+        if len(names) > SHOWN_ROWS:
+            rows.append(f"and {len(names) - SHOWN_ROWS} more")
+        if verdict.verdict == mutants.CAUGHT:
+            return (
+                ", ".join(rows) or f"the chapter's own check, “{verdict.error.partition(': ')[2]}”"
+            )
+        text = CAUGHT_BY[verdict.verdict]
+        if verdict.verdict == mutants.REGRESSION:
+            text += " " + ", ".join(rows)
+        return text + (f": {verdict.reason}" if verdict.reason else "")
 
 
 def setup(app) -> None:
     """Called by ``booksite``'s own."""
-    for directive in (Ledger, Costs, Versions, Picture):
+    for directive in (Kinds, Ledger, Mutants):
         app.add_directive(directive.__name__.lower(), directive)
     app.connect("doctree-read", mark_numbers)

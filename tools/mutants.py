@@ -29,8 +29,7 @@ from collections.abc import Callable
 
 import ledger
 import trials
-
-from chapters import BookError, Cell, code_cells, page
+from chapters import ROOT, BookError, Cell, code_cells, page, run_tool
 
 FILE, RESULT = "mutants.yml", "mutants-result.json"
 LIMIT, LEAST = 3, 30  # times what the unchanged chapter took, and at least so many seconds
@@ -313,12 +312,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument(
-        "--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[1]
-    )
+    parser.add_argument("--root", type=pathlib.Path, default=ROOT)
     parser.add_argument("--jobs", type=int, default=trials.JOBS)
     options = parser.parse_args()
-    trials.end_on_sigterm()
     say = lambda text: print(text, flush=True)  # noqa: E731
     try:
         lists = load(options.root)
@@ -337,4 +333,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_tool(main)

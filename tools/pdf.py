@@ -12,9 +12,9 @@ import subprocess
 import sys
 
 from browser import chromium
+from chapters import ROOT, build_command, run_tool
 from playwright.sync_api import sync_playwright
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "_build" / "print"
 PAGES = FOLDER / "_build" / "singlehtml"
 BOOK = ROOT / "_build" / "html" / "book.pdf"
@@ -56,8 +56,9 @@ FOOTER = """
 
 def assemble() -> pathlib.Path:
     """All pages of the book in one; returns its path."""
-    program = pathlib.Path(sys.executable).parent / "jupyter-book"
-    command = [program, "build", "--builder", "singlehtml", "--path-output", FOLDER, ROOT]
+    command = build_command(
+        ROOT, "--builder", "singlehtml", "--path-output", str(FOLDER), strict=False
+    )
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         sys.exit(f"the pages were not put together:\n{done.stdout[-4000:]}")
@@ -88,7 +89,7 @@ def print_book(page_path: pathlib.Path, target: pathlib.Path) -> None:
 
 def main() -> None:
     site = BOOK.parent
-    patterns = ("*.html", "chapters/*.html", "_static/*.css")
+    patterns = ("*.html", "chapters/**/*.html", "_static/*.css")
     pages = [path for pattern in patterns for path in sorted(site.glob(pattern))]
     pages.append(pathlib.Path(__file__))
     digest = hashlib.sha256(b"".join(page.read_bytes() for page in pages)).hexdigest()
@@ -102,4 +103,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -23,7 +23,17 @@ import time
 import traceback
 
 import ledger
-from chapters import BookError, chapter_names, code_cells, page, read_chapter, script
+from chapters import (
+    ROOT,
+    BookError,
+    chapter_names,
+    code_cells,
+    page,
+    read_chapter,
+    run_tool,
+    script,
+)  # fmt: skip
+from inputs import chapter, surroundings
 
 RANKS = [1, 2]
 LIMIT = 10  # times the chapter's budget: a rank that waits for another for ever is stopped
@@ -49,13 +59,18 @@ def distributed_chapters(root: pathlib.Path) -> list[str]:
     ]
 
 
-def worker(path: pathlib.Path) -> None:
+def worker(path: pathlib.Path, ranks: int) -> None:
     """One rank: run the chapter; if it raises, say where and end all ranks."""
     from mpi4py import MPI
 
     world = MPI.COMM_WORLD
+    if world.size != ranks:
+        sys.exit(
+            f"expected {ranks} ranks, got {world.size}: {shutil.which('mpiexec')} belongs to another MPI"
+            f" than mpi4py, which has {MPI.Get_library_version().splitlines()[0]}"
+        )
     sys.argv = [str(path)]  # PETSc would take ours for its own
-    sys.path.insert(0, str(path.parent))
+    sys.path.insert(0, os.getcwd())
     if world.rank > 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
@@ -87,15 +102,16 @@ def run(root: pathlib.Path, name: str, ranks: int, environment: dict | None = No
     seconds = LIMIT * read_chapter(root, name).metadata.get("budget", {}).get("seconds", 60)
     folder = root / "_build" / "ranks" / f"{name}-{ranks}"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    (folder / "cwd").mkdir(parents=True)
+    chapter(root, name).lay_out(folder / "cwd")
     if shutil.which("mpiexec") is None:
         raise BookError("mpiexec was not found; apt.txt lists what the book needs")
     command = ["mpiexec", "-n", str(ranks), sys.executable, __file__, "--worker", str(path)]
-    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
     (folder / "numbers").touch()
-    to_file = {"KEY_NUMBERS": str(folder / "numbers")}
+    own = {"KEY_NUMBERS": str(folder / "numbers"), "MPLBACKEND": "agg"}
     process = subprocess.Popen(
-        command, cwd=folder, env=os.environ | OPEN_MPI | one_thread | to_file | (environment or {}),
+        [*command, "-n", str(ranks)], cwd=folder / "cwd",
+        env=surroundings() | OPEN_MPI | own | (environment or {}),
         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     try:
@@ -111,7 +127,7 @@ def run(root: pathlib.Path, name: str, ranks: int, environment: dict | None = No
             f"chapters/{name}.md on {ranks} ranks ended with status {process.returncode}\n"
             + complaint
         )
-    rows = map(json.loads, (folder / "numbers").read_text().splitlines())
+    rows = map(json.loads, (folder / "numbers").read_text("utf-8").splitlines())
     numbers = {row["name"]: row["value"] for row in rows}
     folder.with_suffix(".json").write_text(json.dumps(numbers, indent=1) + "\n")
     shutil.rmtree(folder)
@@ -120,7 +136,8 @@ def run(root: pathlib.Path, name: str, ranks: int, environment: dict | None = No
 
 def compare(root: pathlib.Path, name: str, numbers: dict) -> list[str]:
     """Everything in which key numbers and the chapter's rows of the ledger disagree."""
-    return ledger.check_chapter(root, name, {"chapters": {name: {"key_numbers": numbers}}})
+    complaints = ledger.check(ledger.load(root, only=name).get(name, {}), numbers)
+    return [f"{name}: {complaint}" for complaint in complaints]
 
 
 def difference(one: dict, other: dict, name: str) -> float:
@@ -134,15 +151,12 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("-n", nargs="+", type=int, default=RANKS, metavar="RANKS", dest="ranks")
-    parser.add_argument(
-        "--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[1]
-    )
+    parser.add_argument("--root", type=pathlib.Path, default=ROOT)
     parser.add_argument("--worker", type=pathlib.Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        worker(options.worker)
+        worker(options.worker, *options.ranks)
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the ranks end, too
     complaints = []
     for name in options.names or distributed_chapters(options.root):
         found = []
@@ -175,4 +189,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_tool(main)

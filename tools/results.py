@@ -59,12 +59,6 @@ class Result:
             if output.get("name") == "stderr"
         ]
 
-    def __getitem__(self, field: str):  # until those who ask it like a dictionary ask for attributes
-        return getattr(self, field)
-
-    def get(self, field: str, other=None):
-        return getattr(self, field, other)
-
 
 def folder(root: pathlib.Path) -> pathlib.Path:
     return root / "_build" / "runs"

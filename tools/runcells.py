@@ -13,6 +13,7 @@ import ast
 import io
 import json
 import linecache
+import os
 import pathlib
 import sys
 import traceback
@@ -37,8 +38,11 @@ def run(page: str, cells: list[dict], figures: bool) -> None:
 
 
 def show(value) -> None:
-    """Ask a cell's value for what a notebook would show of it."""
-    for method in ("_repr_mimebundle_", "_repr_markdown_", "_repr_html_"):
+    """Ask a cell's value for the text that a notebook would show of it.
+
+    Not for its bundle: a movie is finished when it is made, and of an explorable a script draws a part.
+    """
+    for method in ("_repr_markdown_", "_repr_html_"):
         if not isinstance(value, type) and hasattr(value, method):
             getattr(value, method)()
             return
@@ -48,7 +52,7 @@ def failure(error: BaseException, page: str, cells: list[dict]) -> dict:
     """What went wrong, in which line of the page, and whether the page itself raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == page]
-    ours = next((k for k, frame in enumerate(frames) if frame.filename == page), len(frames))
+    ours = next((k for k, frame in enumerate(frames) if frame.filename == page), 0)
     trace = traceback.TracebackException.from_exception(error)
     trace.stack[:] = trace.stack[ours:]  # without this file's own
     return {
@@ -91,7 +95,7 @@ def main() -> None:
         text += [""] * (cell["line"] - 1 - len(text)) + cell["source"].splitlines()
     linecache.cache[page] = (0, None, [line + "\n" for line in text], page)
     sys.argv[:] = [page]  # PETSc would take ours for its own
-    sys.path.pop(0)  # the folder of this file is no business of the chapter
+    sys.path[0] = os.getcwd()  # not the folder of this file
     found = None
     try:
         run(page, cells, job["figures"])

@@ -3,32 +3,23 @@
 usage: serve.py PORT
 """
 
-import pathlib
 import subprocess
 import sys
 
+from chapters import ROOT, build_command, run_tool
 from livereload import Server
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-WATCHED = [
-    "*.md",
-    "*.bib",
-    "*.yml",
-    "chapters/*",
-    "figures/*",
-    "_static/*",
-    "tests/key_numbers/*.yml",
-]
+WATCHED = ["*.md", "*.bib", "*.yml", "chapters/*", "chapters/*/*", "figures/*", "_static/*"]
+WATCHED += ["tests/*.yml", "tests/key_numbers/*.yml"]
 
 
 def build() -> None:
     """Build the site; what is wrong with a page is shown, and the server goes on."""
-    program = pathlib.Path(sys.executable).parent / "jupyter-book"
-    subprocess.run([program, "build", "-n", "--keep-going", ROOT], check=False)
+    subprocess.run(build_command(ROOT, strict=False), check=False)
 
 
-def main(port: int) -> None:
-    server = Server()
+def main() -> None:
+    port, server = int(sys.argv[1]), Server()
     for pattern in WATCHED:
         server.watch(str(ROOT / pattern), build)
     print(f"the book is at http://localhost:{port}", flush=True)
@@ -36,4 +27,4 @@ def main(port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    run_tool(main)

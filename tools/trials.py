@@ -12,6 +12,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,9 +21,9 @@ import time
 import unicodedata
 from collections.abc import Callable, Sequence
 
+import inputs
 import ledger
 import psutil
-
 from chapters import Cell, chapter_names, read_chapter
 
 JOBS = 2
@@ -222,7 +223,7 @@ class _Running:
 
     def __init__(self, trial: Trial):
         self.trial, self.start = trial, time.monotonic()
-        self.place = tempfile.TemporaryDirectory(prefix=f"{trial.chapter}-")
+        self.place = tempfile.TemporaryDirectory(prefix="trial-")
         folder = self.folder = pathlib.Path(self.place.name)
         cells = [
             {"line": cell.line, "source": cell.source}
@@ -233,18 +234,15 @@ class _Running:
         job = {"page": page, "cells": cells, "figures": trial.figures}
         (folder / "cells.json").write_text(json.dumps(job))
         (folder / "work").mkdir()
-        paths = [str(trial.root.resolve() / "chapters"), os.environ.get("PYTHONPATH", "")]
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            "PYTHONHASHSEED": "0",
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
+        for text, path in inputs.files(trial.root, trial.chapter).items():
+            (folder / "work" / text).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, folder / "work" / text)
+        environment = inputs.surroundings() | {
             "MPLBACKEND": "agg",
             "KEY_NUMBERS": str(folder / "numbers"),
             "TMPDIR": str(folder / "work"),
         }
-        for name in ("BOOK_PROGRESS", "CHECKPOINT"):
-            environment.pop(name, None)
+        environment.pop("CHECKPOINT", None)
         with open(folder / "output", "w") as output, open(folder / "complaint", "w") as complaint:
             self.process = psutil.Popen(
                 [sys.executable, str(RUNNER), str(folder)], cwd=folder / "work", env=environment,
@@ -310,8 +308,3 @@ def run(
             process.stop()
             process.place.cleanup()
     return [outcomes[k] for k in range(len(trials))]
-
-
-def end_on_sigterm() -> None:
-    """Let SIGTERM end a runner as Ctrl-C does, and so all that it started."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -17,8 +17,7 @@ from collections.abc import Callable
 
 import ledger
 import trials
-
-from chapters import BookError, code_cells, page
+from chapters import ROOT, BookError, code_cells, page, run_tool
 
 FILE = "variations.yml"
 
@@ -140,12 +139,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument(
-        "--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[1]
-    )
+    parser.add_argument("--root", type=pathlib.Path, default=ROOT)
     parser.add_argument("--jobs", type=int, default=trials.JOBS)
     options = parser.parse_args()
-    trials.end_on_sigterm()
     try:
         lists = load(options.root)
         if unknown := [name for name in options.names if name not in lists]:
@@ -163,4 +159,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_tool(main)
