@@ -479,7 +479,7 @@ class Explorable:
                 f' alt="{html.escape(self.texts[place])}"{more} src="{_address(self.pictures[place])}">'
             )
 
-        def slider(k, one):
+        def slider(k, one):  # its last attribute tells JupyterLab that the arrow keys are its own
             name = f"{identity}-{k}"
             return (
                 f'<div class="explorable-slider"><label for="{name}">{_with_symbol(one.text, one.name)}'
@@ -488,7 +488,8 @@ class Explorable:
                 f'<div class="explorable-track" data-low="{html.escape(one.said[0])}"'
                 f' data-high="{html.escape(one.said[-1])}"><input type="range" id="{name}" min="0"'
                 f' max="{len(one.values) - 1}" step="1" value="{one.at}" autocomplete="off"'
-                f' aria-valuetext="{html.escape(one.said[one.at])}"></div></div>'
+                f' aria-valuetext="{html.escape(one.said[one.at])}"'
+                ' data-lm-suppress-shortcuts="true"></div></div>'
             )
 
         def end(place):
@@ -499,8 +500,7 @@ class Explorable:
             return f"<div>{image(place, lazy)}<span>{said}</span></div>"
 
         parts = [
-            f'<div class="explorable" role="group" aria-label="{html.escape(self.title())}"'
-            ' data-lm-suppress-shortcuts="true">',  # in JupyterLab the arrow keys are the slider's
+            f'<div class="explorable" role="group" aria-label="{html.escape(self.title())}">',
             f"<style>{STYLE}</style>",
             f'<div class="explorable-picture">{image(self.shown)}</div>',
             *(slider(k, one) for k, one in enumerate(self.sliders)),

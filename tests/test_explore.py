@@ -703,7 +703,7 @@ def test_in_jupyterlab(lab, chrome):
     (root / "chapters" / "page.md").write_text(HEADER + PAGE)
     with Reader(chrome, printed, go=False) as reader:
         page = reader.page
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(25_000)
         page.goto(printed)
         page.locator("#filebrowser .jp-DirListing-item").first.wait_for()
         page.goto(printed.partition("/lab")[0] + launch_path("page"))
@@ -736,7 +736,7 @@ def test_the_downloaded_notebook(lab, chrome, built):
     (root / "chapters" / "downloaded.ipynb").write_bytes(notebook.read_bytes())
     with Reader(chrome, printed, go=False) as reader:
         page = reader.page
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(25_000)
         page.goto(printed)
         page.locator("#filebrowser .jp-DirListing-item").first.wait_for()
         page.goto(printed.partition("/lab")[0] + "/lab/tree/chapters/downloaded.ipynb")
@@ -744,7 +744,9 @@ def test_the_downloaded_notebook(lab, chrome, built):
         picture = page.locator('.jp-OutputArea img[alt="Grey of γ = 0.3"]').first
         picture.scroll_into_view_if_needed()
         assert picture.evaluate("image => image.naturalWidth") == 720
-        page.evaluate("jupyterapp.commands.execute('notebook:trust')")
+        page.evaluate(
+            "void jupyterapp.commands.execute('notebook:trust')"
+        )  # it waits for the answer
         page.get_by_role("button", name="Trust").last.click()
         page.locator(".explorable-live").nth(1).wait_for(state="attached")
         one = reader.one()
