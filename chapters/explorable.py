@@ -125,7 +125,10 @@ class Slider:
 
     def told(self, place: int) -> str:
         """The parameter at one of its values: "step length γ = 0.15"."""
-        return " ".join(part for part in (self.text, self.sign, self.said[place]) if part)
+        return self.before() + self.said[place]
+
+    def before(self) -> str:
+        return self.text + {"": " ", ":": ": "}.get(self.sign, f" {self.sign} ")
 
 
 def _sliders(values: dict, labels: dict, default: dict) -> list[Slider]:
@@ -350,15 +353,14 @@ def _saved(picture: Image.Image, form: str, **options) -> bytes:
 
 STYLE = """
 .explorable img { display: block; max-width: 100%; height: auto; border-radius: 4px; background: white; }
-.explorable-slider { margin: 0.6rem 0 0; line-height: 1.5; }
+.explorable-slider { margin: 0.6rem 0 0; line-height: 1.5; text-align: left; }
 .explorable-slider label { display: inline; }
 .explorable-slider output, .explorable-ends { font-variant-numeric: tabular-nums lining-nums; }
 .explorable var { font: italic 1.05em "STIX Two Text", "Times New Roman", Times, serif; }
-.explorable-track { display: flex; align-items: center; gap: 0.7em; max-width: 40rem; }
-.explorable-track::before { content: attr(data-low); content: attr(data-low) / ""; }
-.explorable-track::after { content: attr(data-high); content: attr(data-high) / ""; }
-.explorable-track::before, .explorable-track::after { font-size: 0.85em; white-space: nowrap; }
-.explorable input { flex: 1; min-width: 0; height: 2.4rem; margin: 0; cursor: pointer; touch-action: pan-y;
+.explorable-track { display: grid; grid-template-columns: 1fr 1fr; column-gap: 1em; font-size: 0.85em; }
+.explorable-track::before { content: attr(data-low); content: attr(data-low) / ""; order: 1; }
+.explorable-track::after { content: attr(data-high); content: attr(data-high) / ""; order: 2; text-align: right; }
+.explorable input { grid-column: 1 / 3; width: 100%; height: 2.2rem; margin: 0; cursor: pointer; touch-action: pan-y;
   accent-color: var(--pst-color-primary, #0072b2); }
 .explorable-ends { display: none; gap: 1rem; flex-wrap: wrap; margin-top: 0.8rem; }
 .explorable-ends > div { flex: 1 1 40%; max-width: calc(50% - 0.5rem); break-inside: avoid; }
@@ -479,16 +481,17 @@ class Explorable:
                 f' alt="{html.escape(self.texts[place])}"{more} src="{_address(self.pictures[place])}">'
             )
 
-        def slider(k, one):
+        def slider(k, one):  # its last attribute tells JupyterLab that the arrow keys are its own
             name = f"{identity}-{k}"
             return (
                 f'<div class="explorable-slider"><label for="{name}">{_with_symbol(one.text, one.name)}'
-                f'</label> {one.sign} <output for="{name}" aria-live="off">'
+                f'</label>{one.before()[len(one.text) :]}<output for="{name}" aria-live="off">'
                 f"{html.escape(one.said[one.at])}</output>"
                 f'<div class="explorable-track" data-low="{html.escape(one.said[0])}"'
                 f' data-high="{html.escape(one.said[-1])}"><input type="range" id="{name}" min="0"'
                 f' max="{len(one.values) - 1}" step="1" value="{one.at}" autocomplete="off"'
-                f' aria-valuetext="{html.escape(one.said[one.at])}"></div></div>'
+                f' aria-valuetext="{html.escape(one.said[one.at])}"'
+                ' data-lm-suppress-shortcuts="true"></div></div>'
             )
 
         def end(place):
@@ -499,8 +502,7 @@ class Explorable:
             return f"<div>{image(place, lazy)}<span>{said}</span></div>"
 
         parts = [
-            f'<div class="explorable" role="group" aria-label="{html.escape(self.title())}"'
-            ' data-lm-suppress-shortcuts="true">',  # in JupyterLab the arrow keys are the slider's
+            f'<div class="explorable" role="group" aria-label="{html.escape(self.title())}">',
             f"<style>{STYLE}</style>",
             f'<div class="explorable-picture">{image(self.shown)}</div>',
             *(slider(k, one) for k, one in enumerate(self.sliders)),

@@ -4,6 +4,7 @@ import functools
 import http.server
 import io
 import re
+import shutil
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ import pytest
 import results
 import test_lab
 from axe_playwright_python.sync_playwright import Axe
+from booksite import Loads
 from browser import chromium
 from conftest import HEADER, ROOT, ThrowAwayBook, launch_path
 from PIL import Image
@@ -264,7 +266,7 @@ mystnb:
 ---
 explore(
     lambda m, word: grey(5 + 10 * m + 100 * (word == "dark")), alt="Grey {m} and {word}", m=[1, 2, 3, 4],
-    word=["light", "dark"], default={"word": "light"},
+    word=["light", "dark"], default={"word": "light"}, labels={"word": "kind of grey: {} as dust and ashes"},
 )
 ```
 
@@ -276,6 +278,7 @@ SPACE
 def built(tmp_path_factory):
     """A throw-away book with a page of two explorables."""
     book = ThrowAwayBook(tmp_path_factory.mktemp("book"))
+    shutil.copytree(ROOT / "_static", book.root / "_static", dirs_exist_ok=True)
     book.write(PAGE)
     done = book.build()
     assert done.returncode == 0, done.stdout
@@ -443,6 +446,8 @@ def test_touch_on_a_phone(addresses, chrome):
     phone = {"viewport": {"width": 375, "height": 700}, "has_touch": True, "is_mobile": True}
     with Reader(chrome, addresses["server"], **phone) as reader:
         one = reader.one().near()
+        for slider in reader.page.locator(".explorable input").all():
+            assert slider.bounding_box()["width"] > 250, "long words leave it no place"
         box = one.sliders.bounding_box()
         assert box["height"] >= 24 and box["x"] >= 0 and box["x"] + box["width"] <= 375
         reader.page.touchscreen.tap(
@@ -522,18 +527,18 @@ def test_two_parameters_and_two_explorables(addresses, chrome):
     with Reader(chrome, addresses["server"]) as reader:
         two, one = reader.one(1).near(), reader.one(0)
         m, word = two.sliders.all()
-        assert (two.says(0), two.says(1), two.grey()) == ("3", "light", 35)
+        assert (two.says(0), two.says(1), two.grey()) == ("3", "light as dust and ashes", 35)
         m.press("Home")
-        assert (two.says(0), two.says(1), two.grey()) == ("1", "light", 15)
+        assert (two.says(0), two.says(1), two.grey()) == ("1", "light as dust and ashes", 15)
         word.press("ArrowRight")
-        assert (two.says(0), two.says(1), two.grey()) == ("1", "dark", 115)
+        assert (two.says(0), two.says(1), two.grey()) == ("1", "dark as dust and ashes", 115)
         m.press("End")
-        assert (two.says(0), two.says(1), two.grey()) == ("4", "dark", 145)
+        assert (two.says(0), two.says(1), two.grey()) == ("4", "dark as dust and ashes", 145)
         assert two.picture.get_attribute("alt") == "Grey 4 and dark"
         assert one.near().is_at(3), "the other one has moved"
         one.sliders.press("End")
         assert one.is_at(10)
-        assert (two.says(0), two.says(1), two.grey()) == ("4", "dark", 145)
+        assert (two.says(0), two.says(1), two.grey()) == ("4", "dark as dust and ashes", 145)
 
 
 @pytest.mark.parametrize("way", ["server", "disk"])
@@ -678,6 +683,10 @@ def test_the_weight_is_known(built):
     files = list((page.parents[1] / "_explorables").glob("*.webp"))
     assert 0 < kib < sum(file.stat().st_size for file in files) / 1024
     assert page.stat().st_size < 200_000, "the pictures are still in the page"
+    loaded = [
+        address for address in Loads(page.read_text()).addresses if "_explorables/" in address
+    ]
+    assert len(loaded) == 2, "the page is weighed as it opens, with the defaults"
 
 
 def test_nothing_of_a_failed_explorable_is_cached(book):
@@ -703,7 +712,7 @@ def test_in_jupyterlab(lab, chrome):
     (root / "chapters" / "page.md").write_text(HEADER + PAGE)
     with Reader(chrome, printed, go=False) as reader:
         page = reader.page
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(25_000)
         page.goto(printed)
         page.locator("#filebrowser .jp-DirListing-item").first.wait_for()
         page.goto(printed.partition("/lab")[0] + launch_path("page"))
@@ -736,7 +745,7 @@ def test_the_downloaded_notebook(lab, chrome, built):
     (root / "chapters" / "downloaded.ipynb").write_bytes(notebook.read_bytes())
     with Reader(chrome, printed, go=False) as reader:
         page = reader.page
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(25_000)
         page.goto(printed)
         page.locator("#filebrowser .jp-DirListing-item").first.wait_for()
         page.goto(printed.partition("/lab")[0] + "/lab/tree/chapters/downloaded.ipynb")
@@ -744,7 +753,9 @@ def test_the_downloaded_notebook(lab, chrome, built):
         picture = page.locator('.jp-OutputArea img[alt="Grey of γ = 0.3"]').first
         picture.scroll_into_view_if_needed()
         assert picture.evaluate("image => image.naturalWidth") == 720
-        page.evaluate("jupyterapp.commands.execute('notebook:trust')")
+        page.evaluate(
+            "void jupyterapp.commands.execute('notebook:trust')"
+        )  # it waits for the answer
         page.get_by_role("button", name="Trust").last.click()
         page.locator(".explorable-live").nth(1).wait_for(state="attached")
         one = reader.one()

@@ -28,6 +28,14 @@ def test_every_number_has_a_row(execution, chapter):
     assert not missing, f"tests/key_numbers/{chapter}.yml: no row for {', '.join(sorted(missing))}"
 
 
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_nothing_goes_to_standard_error(execution, chapter):
+    results, _ = execution
+    if chapter not in results:
+        pytest.skip("the chapter did not run: its own test has failed")
+    assert results[chapter].standard_error() == []
+
+
 @pytest.mark.parametrize("chapter, name", ROWS)
 def test_number(execution, chapter, name):
     results, _ = execution

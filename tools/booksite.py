@@ -151,6 +151,8 @@ class Loads(HTMLParser):
     def handle_starttag(self, tag, attributes):
         given = dict(attributes)
         wanted = ["src", "poster"] if tag != "link" else []
+        if given.get("class") == "explorable-end":  # for print, and for readers without scripts
+            return
         if tag == "link" and set((given.get("rel") or "").split()) & {
             "stylesheet",
             "icon",

@@ -17,7 +17,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 WIDTH = 88  # columns that fit a page without scrolling
 # A notebook may import where a section begins, and use in a function what an earlier cell defines.
-IGNORED = "B018,B023,B905,E402,E501,E703,I001,RUF001,RUF002,RUF003"
+IGNORED = "B018,B023,B905,E402,E501,E703,E741,I001,RUF001,RUF002,RUF003,RUF057"
 
 
 def ruff(path: pathlib.Path, *options: str) -> str:

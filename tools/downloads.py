@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import pathlib
 import re
 
@@ -38,10 +39,10 @@ def notebook(results: dict[str, Result], name: str) -> nbformat.NotebookNode:
     quotes and the drawings are in it, and what only makes the index is not.
     """
     root, executed = results[name].root, results[name].executed()
+    glued = functools.cache(lambda chapter: results[chapter].glued())
 
     def quoted(match: re.Match) -> str:
-        numbers = results[match[1] or name].key_numbers
-        return typeset(format(numbers[match[2]], match[3] or ""))
+        return typeset(format(glued(match[1] or name)[match[2]], match[3] or ""))
 
     def embedded(match: re.Match) -> str:
         data = base64.b64encode((root / match[1]).read_bytes()).decode()

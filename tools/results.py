@@ -49,6 +49,16 @@ class Result:
         """The chapter's notebook, its text and outputs included."""
         return _merged(read_chapter(self.root, self.name), json.loads(self.file.read_text("utf-8")))
 
+    def glued(self) -> dict:
+        """What the chapter's cells left for a text to quote: its key numbers, other numbers, words."""
+        marks = {}
+        for cell in self.executed().cells:
+            for output in cell.get("outputs", []):
+                if name := output.get("metadata", {}).get("scrapbook", {}).get("name"):
+                    if GLUED in output.get("data", {}):
+                        marks[name] = ast.literal_eval(output["data"][GLUED])
+        return marks
+
     def standard_error(self) -> list[str]:
         """What the chapter's cells wrote to standard error, each with its place."""
         notebook = self.executed()
