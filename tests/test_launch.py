@@ -45,19 +45,25 @@ def test_the_workflow_says_it(monkeypatch, tmp_path):
     clone(tmp_path, "https://github.com/upstream/physics.git")
     monkeypatch.setenv("GITHUB_REPOSITORY", "a-fork/physics")
     monkeypatch.setenv("GITHUB_REF_NAME", "draft")
-    assert booksite.repository(tmp_path) == ("https://github.com/a-fork/physics", "draft")
+    assert booksite.repository(tmp_path) == ("https://github.com/a-fork/physics", "draft", "")
 
 
 def test_a_pull_request_has_no_branch_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setenv("GITHUB_REPOSITORY", "somebody/physics")
     monkeypatch.setenv("GITHUB_REF_NAME", "12/merge")
-    assert booksite.repository(tmp_path) == ("https://github.com/somebody/physics", "main")
+    assert booksite.repository(tmp_path) == ("https://github.com/somebody/physics", "main", "")
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_the_remote_says_it(tmp_path, address):
     clone(tmp_path, address)
-    assert booksite.repository(tmp_path) == ("https://github.com/somebody/physics", "main")
+    assert booksite.repository(tmp_path) == ("https://github.com/somebody/physics", "main", "")
+
+
+def test_a_book_in_a_folder_of_another_repository(tmp_path):
+    clone(tmp_path, ADDRESSES[0])
+    (tmp_path / "notes" / "book").mkdir(parents=True)
+    assert booksite.repository(tmp_path / "notes" / "book") == (ADDRESSES[0], "main", "notes/book")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ CAUGHT_BY = {  # what a page says of each verdict
 
 def label(chapter: str, number: str) -> str:
     """The label of the cell that records a number."""
-    return f"{chapter}-number-{number}"
+    return f"{chapter}-number-{number.encode().hex()}"  # Sphinx minds neither case nor accents
 
 
 def mark_numbers(app, doctree) -> None:
@@ -42,7 +42,7 @@ def mark_numbers(app, doctree) -> None:
     for cell in doctree.findall(nodes.container):
         if cell.get("nb_element") == "cell_code":
             for number in numbers.get(cell["cell_index"], []):
-                anchor = nodes.make_id(f"number-{number}")
+                anchor = f"number-{number}"  # docutils' own ids have no other letters than a to z
                 cell["ids"].append(anchor)
                 domain.anonlabels[label(name, number).lower()] = (app.env.docname, anchor)
                 domain.labels[label(name, number).lower()] = (app.env.docname, anchor, number)
