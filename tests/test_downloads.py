@@ -4,6 +4,7 @@ import json
 
 import chapters
 import downloads
+import inputs
 import nbformat
 import pdf
 import pytest
@@ -68,4 +69,7 @@ def test_print(tmp_path):
 
 def test_companions_are_text():
     """What a notebook brings along must fit into it: text, and not much."""
-    assert len(json.dumps(downloads.companions(ROOT))) < 200_000
+    for name in chapters.chapter_names(ROOT):
+        companions = inputs.chapter(ROOT, name).contents
+        assert "book.py" in companions
+        assert len(json.dumps({k: v.decode() for k, v in companions.items()})) < 200_000

@@ -23,7 +23,7 @@ for name, content in {companions!r}.items():
         Path(name).write_bytes(content)
 """
 
-INDEX = re.compile(r"^```\{index\}.*\n(?:[^`\n].*\n)*```\n", flags=re.M)
+INDEX = re.compile(r"^```\{index\}.*\n(?:[^`\n].*\n)*```(?:\n|\Z)", flags=re.M)
 DRAWING = re.compile(r"(?:\.\./)+(figures/[\w.-]+\.svg)")
 
 
