@@ -18,6 +18,7 @@ import numbers
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
@@ -482,6 +483,8 @@ def _encoder(path: pathlib.Path, width: int, height: int, fps: int):
     # even sides, which the codec wants; index first, so that a browser starts at once
     command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white", "-movflags", "+faststart"]
     command += "-c:v libx264 -pix_fmt yuv420p -crf 27 -preset slow".split()
+    # As Python itself has it: PETSc, where it is loaded, ends the whole process when ffmpeg stops reading.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     with tempfile.TemporaryFile() as complaints:  # a pipe that nobody empties would fill, and hang
         process = subprocess.Popen(
             [*command, str(path)],

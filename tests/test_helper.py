@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import subprocess
+import sys
 
 import book
 import matplotlib
@@ -146,6 +147,30 @@ def test_movie_judges_its_encoder(tmp_path, monkeypatch, behaviour, message):
         return
     with pytest.raises(RuntimeError, match=f"movie: ffmpeg .*{message}"):
         film(range(30))
+
+
+def test_a_failed_encoder_does_not_end_a_firedrake_chapter(tmp_path):
+    """PETSc would end the process, without a word, where a pipe breaks."""
+    pytest.importorskip("petsc4py")
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\nhead -c 10000 >/dev/null\nexit 3\n")
+    program.chmod(0o755)
+    (tmp_path / "chapter.py").write_text(
+        "from petsc4py import PETSc\n"
+        "import book, matplotlib.pyplot as plt\n"
+        "fig, ax = plt.subplots()\n"
+        "try:\n"
+        "    book.movie(fig, lambda k: None, range(30), alt='nothing moves')\n"
+        "except RuntimeError as error:\n"
+        "    print(error)\n"
+    )
+    own = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "MPLBACKEND": "agg"}
+    own["PYTHONPATH"] = os.path.dirname(book.__file__)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "chapter.py"], env=own, capture_output=True, text=True
+    )
+    assert "movie: ffmpeg failed with status 3" in done.stdout, done.stderr
+    assert done.returncode == 0
 
 
 def test_movie_has_all_its_frames(tmp_path):
