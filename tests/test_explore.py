@@ -411,18 +411,16 @@ def test_it_opens_at_once_and_loads_when_needed(addresses, chrome, way):
         assert not reader.complaints
 
 
+#: A key, and the tenths at which the slider then stands.
+KEYS = {"ArrowRight": 4, "ArrowUp": 5, "ArrowLeft": 4, "Home": 0, "End": 10}
+
+
 @pytest.mark.parametrize("way", ["server", "disk"])
 def test_keys_clicks_and_drags(addresses, chrome, way):
     with Reader(chrome, addresses[way]) as reader:
         one, page = reader.one().near(), reader.page
         one.sliders.focus()
-        for key, tenths in {
-            "ArrowRight": 4,
-            "ArrowUp": 5,
-            "ArrowLeft": 4,
-            "Home": 0,
-            "End": 10,
-        }.items():
+        for key, tenths in KEYS.items():
             page.keyboard.press(key)
             assert one.is_at(tenths), key
         box = one.sliders.bounding_box()
@@ -724,13 +722,7 @@ def test_in_jupyterlab(lab, chrome):
         one = reader.one()
         one.root.scroll_into_view_if_needed()
         one.sliders.focus()
-        for key, tenths in {
-            "ArrowRight": 4,
-            "ArrowUp": 5,
-            "ArrowLeft": 4,
-            "Home": 0,
-            "End": 10,
-        }.items():
+        for key, tenths in KEYS.items():
             page.keyboard.press(key)
             page.wait_for_timeout(300)
             assert one.is_at(tenths), key

@@ -7,13 +7,13 @@ finds no violation of WCAG's levels A and AA, and no page weighs more than 4 MB.
 
 import functools
 import http.server
-import re
 import subprocess
 import threading
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium
+from chapters import build_command, documents
 from conftest import ROOT
 from playwright.sync_api import sync_playwright
 
@@ -32,16 +32,14 @@ LEVELS = {
 
 def page_names() -> list[str]:
     """The pages of the book, in the order of ``_toc.yml``, then those that Sphinx adds."""
-    toc = (ROOT / "_toc.yml").read_text()
-    named = re.findall(r"(?:root|file): (\S+)", toc)
-    return [f"{name}.html" for name in [*named, "genindex", "search"]]
+    return [f"{name}.html" for name in [*documents(ROOT), "genindex", "search"]]
 
 
 @pytest.fixture(scope="module")
 def site(execution):
     """The address of the built site, served on this machine."""
-    build = [str(ROOT / ".venv/bin/jupyter-book"), "build", "-W", "-n", "--keep-going", str(ROOT)]
-    done = subprocess.run(build, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = build_command(ROOT)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, f"the site was not built:\n{done.stdout[-4000:]}"
 
     class Quiet(http.server.SimpleHTTPRequestHandler):

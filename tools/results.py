@@ -51,13 +51,7 @@ class Result:
 
     def glued(self) -> dict:
         """What the chapter's cells left for a text to quote: its key numbers, other numbers, words."""
-        marks = {}
-        for cell in self.executed().cells:
-            for output in cell.get("outputs", []):
-                if name := output.get("metadata", {}).get("scrapbook", {}).get("name"):
-                    if GLUED in output.get("data", {}):
-                        marks[name] = ast.literal_eval(output["data"][GLUED])
-        return marks
+        return {mark["name"]: value for _, mark, value in _marks(self.executed())}
 
     def standard_error(self) -> list[str]:
         """What the chapter's cells wrote to standard error, each with its place."""
@@ -144,11 +138,17 @@ def _merged(notebook: nbformat.NotebookNode, run: dict) -> nbformat.NotebookNode
 def _glued(executed: nbformat.NotebookNode) -> tuple[dict, dict, dict]:
     """The key numbers an executed notebook recorded, the format of each, and its cell's position."""
     values, formats, cells = {}, {}, {}
+    for index, mark, value in _marks(executed):
+        if "format" in mark:
+            values[mark["name"]], formats[mark["name"]] = value, mark["format"]
+            cells[mark["name"]] = index
+    return values, formats, cells
+
+
+def _marks(executed: nbformat.NotebookNode):
+    """What cells left for a text to quote: (the cell's position, the mark that names it, the value)."""
     for index, cell in enumerate(executed.cells):
         for output in cell.get("outputs", []):
-            mark = output.get("metadata", {}).get("scrapbook", {})
-            if "format" in mark:
-                values[mark["name"]] = ast.literal_eval(output["data"][GLUED])
-                formats[mark["name"]] = mark["format"]
-                cells[mark["name"]] = index
-    return values, formats, cells
+            if GLUED in output.get("data", {}):
+                mark = output["metadata"]["scrapbook"]
+                yield index, mark, ast.literal_eval(output["data"][GLUED])
