@@ -393,6 +393,7 @@ SCRIPT = """
         image.dataset.at = k;
         image.decode().catch(() => delete images[k]).then(() => {
           ready.add(image);
+          if (ready.size === pictures.length) root.classList.add("explorable-loaded");
           if (k === at()) swap(image);
         });
       }
