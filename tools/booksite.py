@@ -4,6 +4,7 @@
 - A page is read again when the execution it shows has changed.
 - Directives show what the execution gave (``directives.py``, ``ledgerpage.py``).
 - Each chapter can be downloaded as an executed notebook (``downloads.py``).
+- Each chapter says how to cite it (``cite.py``).
 - An image without alternative text is a warning, and warnings fail the build.
 - A movie leaves the page for a file of its own, and so do the pictures of an explorable.
 - No page asks another host for anything.
@@ -23,6 +24,7 @@ import unicodedata
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
+import cite
 import directives
 import downloads
 import execute
@@ -306,6 +308,7 @@ def setup(app) -> dict:
     ledgerpage.setup(app)
     app.add_search_language(FoldedEnglish)
     explorables.setup(app)
+    cite.setup(app)
     app.connect("config-inited", without_thebe)
     app.connect("config-inited", set_buttons)
     app.connect("config-inited", read_only_what_the_book_has)

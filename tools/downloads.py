@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import functools
 import pathlib
 import re
+from urllib.parse import urljoin
 
 import nbformat
 from inputs import chapter
-from keynumbers import QUOTED, typeset
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from plain import texts
 from results import Result
 
 COMPANIONS = """\
@@ -23,8 +22,7 @@ for name, content in {companions!r}.items():
         Path(name).write_bytes(content)
 """
 
-INDEX = re.compile(r"^```\{index\}.*\n(?:[^`\n].*\n)*```(?:\n|\Z)", flags=re.M)
-DRAWING = re.compile(r"(?:\.\./)+(figures/[\w.-]+\.svg)")
+HEADING = re.compile(r"\n(?=#{1,6} )")
 
 
 def place(out: pathlib.Path, name: str) -> pathlib.Path:
@@ -32,31 +30,23 @@ def place(out: pathlib.Path, name: str) -> pathlib.Path:
     return out / "notebooks" / f"{name}.ipynb"
 
 
-def notebook(results: dict[str, Result], name: str) -> nbformat.NotebookNode:
+def notebook(result: Result, texts: list[str]) -> nbformat.NotebookNode:
     """The executed chapter as a notebook that runs from any folder.
 
-    Its first cell writes the files that the chapter uses where they are missing; the numbers that the text
-    quotes and the drawings are in it, and what only makes the index is not.
+    Its first cell writes the files that the chapter uses where they are missing.  Between its code
+    cells stand ``texts``, those of the page in plain Markdown, a cell for each section.
     """
-    root, executed = results[name].root, results[name].executed()
-    glued = functools.cache(lambda chapter: results[chapter].glued())
-
-    def quoted(match: re.Match) -> str:
-        return typeset(format(glued(match[1] or name)[match[2]], match[3] or ""))
-
-    def embedded(match: re.Match) -> str:
-        data = base64.b64encode((root / match[1]).read_bytes()).decode()
-        return f"data:image/svg+xml;base64,{data}"
-
-    for cell in executed.cells:
-        if cell.cell_type == "markdown":
-            cell.source = INDEX.sub("", DRAWING.sub(embedded, QUOTED.sub(quoted, cell.source)))
-    first = new_code_cell(COMPANIONS.format(companions=chapter(root, name).contents))
+    executed = result.executed()
+    code = [cell for cell in executed.cells if cell.cell_type == "code"]
+    first = new_code_cell(COMPANIONS.format(companions=chapter(result.root, result.name).contents))
     first.metadata["jupyter"] = {"source_hidden": True}
-    executed.cells.insert(0, first)
+    cells = [first]
+    for text, cell in zip(texts, [*code, None], strict=True):
+        cells += [new_markdown_cell(part.strip()) for part in HEADING.split(text) if part.strip()]
+        cells += [cell] if cell else []
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    executed.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
-    return executed
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    return new_notebook(cells=cells, metadata=metadata)
 
 
 def offer(app, pagename, templatename, context, doctree) -> None:
@@ -66,7 +56,15 @@ def offer(app, pagename, templatename, context, doctree) -> None:
     if name in results:
         path = place(pathlib.Path(app.outdir), name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(notebook(results, name), path)
+        images = {target: source for source, target in app.builder.images.items()}
+
+        def picture(source: str) -> pathlib.Path:
+            return pathlib.Path(app.srcdir) / images[pathlib.PurePosixPath(source).name]
+
+        site = app.config.ogp_site_url
+        address = site and urljoin(site, f"{pagename}.html")
+        plain = texts(context["body"], address, picture)
+        nbformat.write(notebook(results[name], plain), path)
         offered.insert(
             0, (f"notebooks/{name}.ipynb", "The executed notebook", "fas fa-code", "notebook")
         )
