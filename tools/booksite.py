@@ -27,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 import cite
 import directives
 import downloads
+import edition
 import execute
 import explorables
 import ledgerpage
@@ -203,7 +204,7 @@ def weigh_pages(app, exception) -> None:
             if name in app.env.book_results:
                 size = sum(file.stat().st_size for file in files if file.is_file())
                 weights[name] = round(size / 1024, 1)
-        results.write(root / "_build" / "page_kib.json", weights)
+        results.write(edition.folder(root) / "_build" / "page_kib.json", weights)
     if exception is None and app._warncount:
         # Sphinx would not repeat the warnings of pages it finds unchanged, and the next build would pass.
         (pathlib.Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
@@ -265,6 +266,8 @@ def set_buttons(app, config) -> None:
     address, branch, folder = found
     owner, name = address.split("/")[-2:]
     config.ogp_site_url = f"https://{owner}.github.io/{name}/"
+    if edition.chosen() != edition.FULL:  # the repository has the solutions
+        return
     config.html_theme_options |= {
         "repository_url": address,
         "repository_branch": branch,
@@ -309,6 +312,7 @@ def setup(app) -> dict:
     app.add_search_language(FoldedEnglish)
     explorables.setup(app)
     cite.setup(app)
+    edition.setup(app)
     app.connect("config-inited", without_thebe)
     app.connect("config-inited", set_buttons)
     app.connect("config-inited", read_only_what_the_book_has)

@@ -6,6 +6,7 @@ import pathlib
 import re
 from urllib.parse import urljoin
 
+import edition
 import nbformat
 from inputs import chapter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -37,7 +38,12 @@ def notebook(result: Result, texts: list[str]) -> nbformat.NotebookNode:
     cells stand ``texts``, those of the page in plain Markdown, a cell for each section.
     """
     executed = result.executed()
-    code = [cell for cell in executed.cells if cell.cell_type == "code"]
+    hidden = edition.hidden_cells(executed)
+    code = [
+        cell
+        for index, cell in enumerate(executed.cells)
+        if cell.cell_type == "code" and index not in hidden
+    ]
     first = new_code_cell(COMPANIONS.format(companions=chapter(result.root, result.name).contents))
     first.metadata["jupyter"] = {"source_hidden": True}
     cells = [first]
@@ -52,7 +58,9 @@ def notebook(result: Result, texts: list[str]) -> nbformat.NotebookNode:
 def offer(app, pagename, templatename, context, doctree) -> None:
     """Write the notebook beside the page; list it, and the printed book, among the page's downloads."""
     name, results = pagename.removeprefix("chapters/"), app.env.book_results
-    offered = [("book.pdf", "The whole book, printed", "fas fa-file-pdf", "book")]
+    offered = []
+    if edition.chosen() == edition.FULL:
+        offered.append(("book.pdf", "The whole book, printed", "fas fa-file-pdf", "book"))
     if name in results:
         path = place(pathlib.Path(app.outdir), name)
         path.parent.mkdir(parents=True, exist_ok=True)

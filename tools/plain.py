@@ -36,8 +36,7 @@ class Plain(MarkdownConverter):
     def convert_div(self, el, text, parent_tags):
         kinds = el.get("class", [])
         if "cell" in kinds:
-            captions = el.find_all("figcaption")
-            return CELL + "\n\n".join(self.process_tag(caption, set()) for caption in captions)
+            return CELL + text
         if "math" in kinds:
             number = el.find(class_="eqno")
             tag = f" \\tag{{{number.extract().get_text().strip(' ()#')}}}" if number else ""
@@ -87,4 +86,8 @@ def formula(el: Tag) -> str:
 def texts(body: str, address: str, picture: Callable[[str], pathlib.Path]) -> list[str]:
     """The text before the first code cell of a page, between any two, and after the last."""
     soup = BeautifulSoup(body, "html.parser")
+    for cell in soup.select("div.cell"):  # of which the notebook has all but the captions
+        captions = cell.find_all("figcaption")
+        cell.clear()
+        cell.extend(captions)
     return [text.strip() for text in Plain(address, picture).convert_soup(soup).split(CELL.strip())]
