@@ -110,6 +110,8 @@ def test_no_solution_is_published(book, monkeypatch):
     notebook = nbformat.reads(files["notebooks/page.ipynb"], as_version=4)
     code = [cell.source for cell in notebook.cells[1:] if cell.cell_type == "code"]
     assert len(code) == 2 and 'print("asked' in code[1]
+    sheet = BeautifulSoup(files["problems/page.html"], "html.parser").find("main").get_text()
+    assert "Exercise 1  (Think)" in sheet and "How many?" in sheet and 'print("asked' in sheet
     assert "seen" in files["ledger.html"] and "42.5" not in files["ledger.html"]
 
 

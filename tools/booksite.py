@@ -183,7 +183,8 @@ def remove_stale(app, exception) -> None:
             name = source.relative_to(out / "_sources").with_suffix("").as_posix()
             if name not in app.env.found_docs:
                 notebook = downloads.place(out, name.removeprefix("chapters/"))
-                for path in (source, out / f"{name}.html", notebook):
+                sheet = out / "problems" / f"{name.removeprefix('chapters/')}.html"
+                for path in (source, out / f"{name}.html", notebook, sheet):
                     path.unlink(missing_ok=True)
 
 

@@ -65,12 +65,24 @@ def bibtex(root: pathlib.Path, name: str, title: str, number: str, address: str)
 
 
 def sentence(root: pathlib.Path, title: str, number: str, address: str) -> str:
+    """How a text cites a chapter, as HTML."""
     whole = book(root)
     names = ", ".join(" ".join(reversed(author)) for author in whole["authors"])
     place = f"chapter {number} of" if number else "in"
-    text = f"{names}, “{title}”, {place} <em>{html.escape(whole['title'])}</em>"
+    text = f"{names}, “{html.escape(title)}”, {place} <em>{html.escape(whole['title'])}</em>"
     text += f", {edition(root)}, {whole['date']:%-d %B %Y}"
     return text + (f", <code>{address}</code>." if address else ".")
+
+
+def number(app, pagename: str) -> str:
+    """The number of a chapter, or nothing."""
+    return ".".join(map(str, app.env.toc_secnumbers.get(pagename, {}).get("", ())))
+
+
+def address(app, pagename: str) -> str:
+    """Where a page is published, or nothing where that is not known."""
+    site = app.config.ogp_site_url
+    return f"{site}{pagename}.html" if site else ""
 
 
 def offer(app, pagename, templatename, context, doctree) -> None:
@@ -79,22 +91,19 @@ def offer(app, pagename, templatename, context, doctree) -> None:
     if not pagename.startswith("chapters/"):
         return
     title = app.env.titles[pagename].astext()
-    number = ".".join(map(str, app.env.toc_secnumbers.get(pagename, {}).get("", ())))
-    site = app.config.ogp_site_url
-    address = f"{site}{pagename}.html" if site else ""
-    whole = book(root)
+    here, whole = (title, number(app, pagename), address(app, pagename)), book(root)
     meta = [("title", title), ("inbook_title", whole["title"])]
     meta += [("author", ", ".join(filter(None, author))) for author in whole["authors"]]
     meta += [("publication_date", f"{whole['date']:%Y/%m/%d}"), ("language", app.config.language)]
-    if site:
-        meta += [("public_url", address), ("pdf_url", f"{site}book.pdf")]
+    if site := app.config.ogp_site_url:
+        meta += [("public_url", address(app, pagename)), ("pdf_url", f"{site}book.pdf")]
     context["metatags"] += "".join(
         f'<meta name="citation_{key}" content="{html.escape(value)}">\n' for key, value in meta
     )
     context["body"] += (
         '<details id="cite"><summary>Cite this chapter</summary>\n'
-        f"<p>{sentence(root, html.escape(title), number, address)}</p>\n"
-        f'<div class="highlight"><pre>{html.escape(bibtex(root, name, title, number, address))}</pre></div>\n'
+        f"<p>{sentence(root, *here)}</p>\n"
+        f'<div class="highlight"><pre>{html.escape(bibtex(root, name, *here))}</pre></div>\n'
         "</details>\n"
     )
 

@@ -1,13 +1,14 @@
-"""The chapters as notebooks to download: executed, and complete in one file."""
+"""What a page offers to download: the executed notebook, complete in one file; exercises; the printed book."""
 
 from __future__ import annotations
 
 import pathlib
 import re
-from urllib.parse import urljoin
 
+import cite
 import edition
 import nbformat
+import sheets
 from inputs import chapter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from plain import texts
@@ -56,11 +57,9 @@ def notebook(result: Result, texts: list[str]) -> nbformat.NotebookNode:
 
 
 def offer(app, pagename, templatename, context, doctree) -> None:
-    """Write the notebook beside the page; list it, and the printed book, among the page's downloads."""
+    """Write notebook and exercises beside the page; list them, and the printed book, among its downloads."""
     name, results = pagename.removeprefix("chapters/"), app.env.book_results
-    offered = []
-    if edition.chosen() == edition.FULL:
-        offered.append(("book.pdf", "The whole book, printed", "fas fa-file-pdf", "book"))
+    offered = []  # (address, its name in the list, what it is, icon, label)
     if name in results:
         path = place(pathlib.Path(app.outdir), name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,23 +68,25 @@ def offer(app, pagename, templatename, context, doctree) -> None:
         def picture(source: str) -> pathlib.Path:
             return pathlib.Path(app.srcdir) / images[pathlib.PurePosixPath(source).name]
 
-        site = app.config.ogp_site_url
-        address = site and urljoin(site, f"{pagename}.html")
-        plain = texts(context["body"], address, picture)
+        plain = texts(context["body"], cite.address(app, pagename), picture)
         nbformat.write(notebook(results[name], plain), path)
-        offered.insert(
-            0, (f"notebooks/{name}.ipynb", "The executed notebook", "fas fa-code", "notebook")
-        )
+        address = f"notebooks/{name}.ipynb"
+        offered.append((address, ".ipynb", "The executed notebook", "fas fa-code", "notebook"))
+    if address := sheets.write(app, pagename, context.get("body", "")):
+        offered.append((address, "exercises", "A sheet to print", "fas fa-pencil", "exercises"))
+    if edition.chosen() == edition.FULL:
+        whole = ("book.pdf", "book.pdf", "The whole book, printed", "fas fa-file-pdf", "book")
+        offered.append(whole)
     buttons = [
         {
             "type": "link",
             "url": context["pathto"](target, 1),
-            "text": pathlib.Path(target).suffix if label == "notebook" else target,
+            "text": text,
             "icon": icon,
             "tooltip": tooltip,
             "label": f"download-{label}-button",
         }
-        for target, tooltip, icon, label in offered
+        for target, text, tooltip, icon, label in offered
     ]
     for group in context.get("header_buttons", []):
         if group.get("label") == "download-buttons":
