@@ -67,7 +67,9 @@ missing() {
   comm -23 <(packages | tr ' ' '\n' | sort) \
     <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null | sed -n 's/^installed //p' | sort -u) | xargs
 }
-has_browser() { type -P chromium chromium-browser google-chrome > /dev/null; }
+has_browser() {  # one name at a time: what bash says of several differs between Debian 12 and 13
+  type -P chromium > /dev/null || type -P chromium-browser > /dev/null || type -P google-chrome > /dev/null
+}
 
 # Before a step in the background needs a password: there, nobody could type it.
 may_install() {
