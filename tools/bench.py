@@ -1,4 +1,4 @@
-"""Print time, memory and page weight of each chapter.
+"""Print time, memory and page weight of each chapter, and what its explorables cost.
 
 usage: bench.py [--compare REV] [NAME ...]
 
@@ -37,6 +37,11 @@ def recorded(names: list[str]) -> None:
         )
     seconds = sum(row.seconds for row in found.values())
     print(f"{'all':24}{seconds:9.1f}{'':8}{sum(row.cpu_seconds for row in found.values()):8.1f}")
+    if shown := [(name, cost) for name, row in found.items() for cost in row.explorables()]:
+        print(f"\n{'explorable':48}{'pictures':>9}{'KB':>8}{'CPU s':>8}")
+        for name, cost in shown:
+            figure = f"{name}: {cost['name'].removeprefix('fig-').removeprefix(f'{name}-')}"
+            print(f"{figure:48}{cost['pictures']:9}{cost['kb']:8.0f}{cost['seconds']:8.1f}")
     if missing := set(names or chapter_names(ROOT)) - set(found):
         print(f"not executed as they stand: {', '.join(sorted(missing))}")
 
