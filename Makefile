@@ -48,7 +48,7 @@ test-mutants: setup
 lint: setup
 	$(bin)/ruff check --quiet .
 	$(bin)/ruff format --check --quiet .
-	$(bin)/python tools/check_cells.py chapters/*.md
+	$(bin)/python tools/check_cells.py
 	$(bin)/codespell
 	$(bin)/hadolint binder/Dockerfile
 	$(bin)/zizmor --offline --quiet .github

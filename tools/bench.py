@@ -10,7 +10,6 @@ hour; ratios are this revision's figure over REV's.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import pathlib
@@ -20,7 +19,7 @@ import sys
 import tempfile
 
 import results
-from chapters import ROOT, chapter_names, run_tool
+from chapters import ROOT, chapter_names, command_line, page, run_tool
 
 
 def recorded(names: list[str]) -> None:
@@ -102,12 +101,12 @@ def compare(revision: str, names: list[str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--compare", metavar="REV")
     options = parser.parse_args()
+    for name in options.names:
+        page(ROOT, name)  # or it says which chapters there are
     if options.compare:
         compare(options.compare, options.names or chapter_names(ROOT))
     else:
