@@ -5,7 +5,7 @@ SHELL := /bin/bash
 bin := .venv/bin
 export OMP_NUM_THREADS := 1
 export EDITION
-unexport PYTHONPATH PYTHONHOME
+unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS PYTHONOPTIMIZE PYTHONINSPECT
 students := $(filter students,$(EDITION))
 
 .PHONY: help book test test-mpi test-variations test-mutants lint links serve lab bench clean setup requirements
