@@ -30,6 +30,7 @@ book: setup
 	$(bin)/python tools/execute.py
 	$(bin)/jupyter-book build -W -n --keep-going --path-output $(if $(students),_build/students,.) .
 	$(if $(students),,$(bin)/python tools/pdf.py)
+	$(bin)/python tools/offline.py
 
 test: setup lint
 	$(bin)/python -m pytest tests
