@@ -16,6 +16,7 @@ import math
 import numbers
 import re
 import string
+import time
 from collections.abc import Callable, Iterable
 
 import matplotlib.pyplot as plt
@@ -95,7 +96,7 @@ def explore(
         for end in (0, length - 1)
     ]
     wanted = dict.fromkeys([shown, *ends, *(places if in_notebook() else [])])  # in this order
-    drawing = _Drawing(draw)
+    drawing, began = _Drawing(draw), time.process_time()
     try:
         pictures = {place: drawing(choice(place)) for place in progress(wanted, "pictures")}
     finally:
@@ -106,7 +107,8 @@ def explore(
             f"explore: expected at most {KILOBYTES} KB, got {size / 1000:.0f} KB in {len(pictures)}"
             " pictures; fewer values, a smaller figure or calmer textures help"
         )
-    return Explorable(sliders, pictures, texts, shown, ends, drawing.size)
+    seconds = time.process_time() - began
+    return Explorable(sliders, pictures, texts, shown, ends, drawing.size, seconds)
 
 
 # ------------------------------------------------------------------------------ what was given
@@ -451,10 +453,14 @@ class Explorable:
     shown: tuple[int, ...]
     ends: list[tuple[int, ...]]  # the low and the high one of each parameter
     size: tuple[int, int]
+    seconds: float  # of the processor, for drawing and encoding
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         png = base64.b64encode(self.png()).decode()
-        return {"text/html": self.html(), "image/png": png, "text/plain": self.text()}
+        data = {"text/html": self.html(), "image/png": png, "text/plain": self.text()}
+        kilobytes = sum(map(len, self.pictures.values())) / 1000
+        cost = {"pictures": len(self.pictures), "kb": kilobytes, "seconds": self.seconds}
+        return data, {"explorable": cost}
 
     def text(self) -> str:
         return f"explorable: {self.texts[self.shown]}"

@@ -70,7 +70,14 @@ class ThrowAwayBook:
         )
         shutil.copytree(ROOT / "figures", root / "figures")  # the logo is among them
         helpers = [f"chapters/{path.name}" for path in (ROOT / "chapters").glob("*.py")]
-        for name in ("_config.yml", "references.bib", "requirements.in", "apt.txt", *helpers):
+        for name in (
+            "_config.yml",
+            "CITATION.cff",
+            "references.bib",
+            "requirements.in",
+            "apt.txt",
+            *helpers,
+        ):
             shutil.copy(ROOT / name, root / name)
         self.contents("page")
         (root / "intro.md").write_text("# A book\n\n```{bibliography}\n```\n")

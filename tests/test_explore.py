@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import book
 import explorable
-import explorables
 import matplotlib
 import numpy as np
 import pdf
@@ -680,10 +679,11 @@ def test_accessible(addresses, chrome, width, scheme):
 
 def test_the_weight_is_known(built):
     page = built.root / "_build" / "html" / "chapters" / "page.html"
-    (one, kib), (two, _) = explorables.weigh(page)
-    assert (one, two) == (11, 8)
+    one, two = results.load(built.root)["page"].explorables()
+    assert (one["pictures"], two["pictures"]) == (11, 8)
+    assert all(0 < cost["seconds"] < 15 for cost in (one, two))
     files = list((page.parents[1] / "_explorables").glob("*.webp"))
-    assert 0 < kib < sum(file.stat().st_size for file in files) / 1024
+    assert one["kb"] + two["kb"] == sum(file.stat().st_size for file in files) / 1000
     assert page.stat().st_size < 200_000, "the pictures are still in the page"
     loaded = [
         address for address in Loads(page.read_text()).addresses if "_explorables/" in address

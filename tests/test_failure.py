@@ -198,3 +198,19 @@ def test_interrupted_execution_leaves_nothing(book, monkeypatch):
     monkeypatch.undo()
     assert results.load(book.root) == {}
     assert book.execute()["page"].key_numbers == {"answer": 42}
+
+
+@pytest.mark.parametrize(
+    "tool", ["bench", "check_cells", "execute", "mutants", "ranks", "serve", "variations"]
+)
+def test_a_tool_says_what_it_does_and_what_it_expected(tool):
+    def run(word):
+        command = [sys.executable, str(ROOT / "tools" / f"{tool}.py"), word]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    status, said = run("--help")
+    assert status == 0 and f"usage: {tool}.py" in said
+    status, said = run("nowhere")
+    assert status != 0 and "nowhere" in said

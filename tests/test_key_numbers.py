@@ -64,8 +64,17 @@ def test_chapters_stay_within_their_memory(execution):
         budget = chapters.read_chapter(ROOT, name).metadata["budget"]
         assert budget["mib"] <= 1536, f"chapters/{name}.md asks for more than 1.5 GiB"
         if row.peak_mib > budget["mib"]:
-            over[name] = f"{row['peak_mib']:.0f} MiB of {budget['mib']}"
+            over[name] = f"{row.peak_mib:.0f} MiB of {budget['mib']}"
     assert not over, f"over their memory: {over}"
+
+
+def test_explorables_are_drawn_soon(execution):
+    """A chapter's explorables take 15 s of the processor together; a busy machine may need half as much again."""
+    results, _ = execution
+    drawn = {name: sum(x["seconds"] for x in row.explorables()) for name, row in results.items()}
+    assert any(drawn.values())
+    slow = {name: f"{seconds:.1f} s" for name, seconds in drawn.items() if seconds > 1.5 * 15}
+    assert not slow, f"expected 15 s of drawing, got {slow}"
 
 
 # The rules of the ledger themselves.

@@ -122,3 +122,18 @@ def test_line_ends_survive_a_checkout_on_windows(tmp_path):
     subprocess.run([*git, f"file://{ROOT}", str(tmp_path / "clone")], check=True)
     for file in ["tools/setup.sh", "Makefile", "chapters/book.py"]:
         assert b"\r" not in (tmp_path / "clone" / file).read_bytes(), file
+
+
+def test_what_is_installed_is_not_installed_again(fresh):
+    """Who may not install needs not to, where Debian's packages and a browser are there."""
+    folder = fresh("book")
+    fakes = folder / "fakes"
+    fakes.mkdir()
+    for name in ("apt-get", "sudo"):
+        (fakes / name).write_text(f"#!/bin/sh\necho {name} was called >> {folder}/calls\n")
+        (fakes / name).chmod(0o755)
+    stub = python(folder, "echo no environment; exit 7")
+    run = start(folder, PATH=f"{fakes}:{os.environ['PATH']}", PYTHON=str(stub))
+    said, _ = run.communicate(timeout=60)
+    assert "no environment" in said, said
+    assert not (folder / "calls").exists(), said

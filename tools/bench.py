@@ -1,4 +1,4 @@
-"""Print time, memory and page weight of each chapter.
+"""Print time, memory and page weight of each chapter, and what its explorables cost.
 
 usage: bench.py [--compare REV] [NAME ...]
 
@@ -10,7 +10,6 @@ hour; ratios are this revision's figure over REV's.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import pathlib
@@ -20,7 +19,7 @@ import sys
 import tempfile
 
 import results
-from chapters import ROOT, chapter_names, run_tool
+from chapters import ROOT, chapter_names, command_line, page, run_tool
 
 
 def recorded(names: list[str]) -> None:
@@ -37,6 +36,11 @@ def recorded(names: list[str]) -> None:
         )
     seconds = sum(row.seconds for row in found.values())
     print(f"{'all':24}{seconds:9.1f}{'':8}{sum(row.cpu_seconds for row in found.values()):8.1f}")
+    if shown := [(name, cost) for name, row in found.items() for cost in row.explorables()]:
+        print(f"\n{'explorable':48}{'pictures':>9}{'KB':>8}{'CPU s':>8}")
+        for name, cost in shown:
+            figure = f"{name}: {cost['name'].removeprefix('fig-').removeprefix(f'{name}-')}"
+            print(f"{figure:48}{cost['pictures']:9}{cost['kb']:8.0f}{cost['seconds']:8.1f}")
     if missing := set(names or chapter_names(ROOT)) - set(found):
         print(f"not executed as they stand: {', '.join(sorted(missing))}")
 
@@ -97,12 +101,12 @@ def compare(revision: str, names: list[str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--compare", metavar="REV")
     options = parser.parse_args()
+    for name in options.names:
+        page(ROOT, name)  # or it says which chapters there are
     if options.compare:
         compare(options.compare, options.names or chapter_names(ROOT))
     else:

@@ -4,6 +4,7 @@
 - A page is read again when the execution it shows has changed.
 - Directives show what the execution gave (``directives.py``, ``ledgerpage.py``).
 - Each chapter can be downloaded as an executed notebook (``downloads.py``).
+- Each chapter says how to cite it (``cite.py``).
 - An image without alternative text is a warning, and warnings fail the build.
 - A movie leaves the page for a file of its own, and so do the pictures of an explorable.
 - No page asks another host for anything.
@@ -23,8 +24,10 @@ import unicodedata
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
+import cite
 import directives
 import downloads
+import edition
 import execute
 import explorables
 import ledgerpage
@@ -180,7 +183,8 @@ def remove_stale(app, exception) -> None:
             name = source.relative_to(out / "_sources").with_suffix("").as_posix()
             if name not in app.env.found_docs:
                 notebook = downloads.place(out, name.removeprefix("chapters/"))
-                for path in (source, out / f"{name}.html", notebook):
+                sheet = out / "problems" / f"{name.removeprefix('chapters/')}.html"
+                for path in (source, out / f"{name}.html", notebook, sheet):
                     path.unlink(missing_ok=True)
 
 
@@ -201,7 +205,7 @@ def weigh_pages(app, exception) -> None:
             if name in app.env.book_results:
                 size = sum(file.stat().st_size for file in files if file.is_file())
                 weights[name] = round(size / 1024, 1)
-        results.write(root / "_build" / "page_kib.json", weights)
+        results.write(edition.folder(root) / "_build" / "page_kib.json", weights)
     if exception is None and app._warncount:
         # Sphinx would not repeat the warnings of pages it finds unchanged, and the next build would pass.
         (pathlib.Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
@@ -263,6 +267,8 @@ def set_buttons(app, config) -> None:
     address, branch, folder = found
     owner, name = address.split("/")[-2:]
     config.ogp_site_url = f"https://{owner}.github.io/{name}/"
+    if edition.chosen() != edition.FULL:  # the repository has the solutions
+        return
     config.html_theme_options |= {
         "repository_url": address,
         "repository_branch": branch,
@@ -306,6 +312,8 @@ def setup(app) -> dict:
     ledgerpage.setup(app)
     app.add_search_language(FoldedEnglish)
     explorables.setup(app)
+    cite.setup(app)
+    edition.setup(app)
     app.connect("config-inited", without_thebe)
     app.connect("config-inited", set_buttons)
     app.connect("config-inited", read_only_what_the_book_has)

@@ -5,6 +5,7 @@ A chapter's name is its path below ``chapters/`` without the ending: ``minimizat
 
 from __future__ import annotations
 
+import argparse
 import copy
 import dataclasses
 import functools
@@ -126,6 +127,22 @@ def script(path: pathlib.Path, figures: bool = False) -> str:
         if figures or "figure" not in cell.tags:
             lines += [""] * (cell.line - 1 - len(lines)) + cell.source.splitlines()
     return "\n".join(lines) + "\n"
+
+
+def command_line(description: str) -> argparse.ArgumentParser:
+    """A tool's command line, of which its docstring says what it does."""
+    return argparse.ArgumentParser(
+        description=description,
+        usage=argparse.SUPPRESS,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+
+
+def whole(text: str) -> int:
+    """An argument that counts something: a whole number from 1 on."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+    return int(text)
 
 
 def run_tool(main) -> None:

@@ -1,8 +1,9 @@
 """Run ruff on the code cells of chapters, and report in the chapter's own lines.
 
-usage: check_cells.py [--format] CHAPTER.md ...
+usage: check_cells.py [--format] [NAME ...]
 
---format rewrites the code cells in the book's format instead of complaining about them.
+NAME is a chapter; all if none is given.  --format rewrites the code cells in the book's format instead of
+complaining about them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import pathlib
 import subprocess
 import sys
 
-from chapters import Cell, code_cells, program, run_tool
+from chapters import ROOT, Cell, chapter_names, code_cells, command_line, page, program, run_tool
 from nbformat.v4 import new_code_cell, new_notebook
 
 WIDTH = 88  # columns that fit a page without scrolling
@@ -34,16 +35,16 @@ def ruff(path: pathlib.Path, *options: str) -> str:
 
 def complaints(path: pathlib.Path) -> list[str]:
     """``file:line: message`` for each thing ruff finds in a chapter's code."""
-    cells = code_cells(path)
+    cells, shown = code_cells(path), path.relative_to(ROOT)
     if not cells:
         return []
     found = json.loads(ruff(path, "check", "--output-format", "json", "--ignore", IGNORED))
     lines = [
-        f"{path}:{cells[f['cell'] - 1].line + f['location']['row'] - 1}: {f['code']} {f['message']}"
+        f"{shown}:{cells[f['cell'] - 1].line + f['location']['row'] - 1}: {f['code']} {f['message']}"
         for f in found
     ]
     return lines or [
-        f"{path}:{cell.line}: the code is not in the book's format (check_cells.py --format)"
+        f"{shown}:{cell.line}: the code is not in the book's format (check_cells.py --format)"
         for cell, source in formatted(path)
         if source != cell.source.rstrip(";") and source != cell.source
     ]
@@ -67,8 +68,13 @@ def rewrite(path: pathlib.Path) -> None:
 
 
 def main() -> int:
-    paths = [pathlib.Path(name) for name in sys.argv[1:] if name != "--format"]
-    if "--format" in sys.argv:
+    parser = command_line(__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--format", action="store_true")
+    options = parser.parse_args()
+    names = options.names or chapter_names(ROOT)
+    paths = [page(ROOT, name) for name in names]
+    if options.format:
         for path in paths:
             rewrite(path)
         return 0

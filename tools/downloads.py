@@ -1,16 +1,17 @@
-"""The chapters as notebooks to download: executed, and complete in one file."""
+"""What a page offers to download: the executed notebook, complete in one file; exercises; the printed book."""
 
 from __future__ import annotations
 
-import base64
-import functools
 import pathlib
 import re
 
+import cite
+import edition
 import nbformat
+import sheets
 from inputs import chapter
-from keynumbers import QUOTED, typeset
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from plain import texts
 from results import Result
 
 COMPANIONS = """\
@@ -23,8 +24,7 @@ for name, content in {companions!r}.items():
         Path(name).write_bytes(content)
 """
 
-INDEX = re.compile(r"^```\{index\}.*\n(?:[^`\n].*\n)*```(?:\n|\Z)", flags=re.M)
-DRAWING = re.compile(r"(?:\.\./)+(figures/[\w.-]+\.svg)")
+HEADING = re.compile(r"\n(?=#{1,6} )")
 
 
 def place(out: pathlib.Path, name: str) -> pathlib.Path:
@@ -32,54 +32,61 @@ def place(out: pathlib.Path, name: str) -> pathlib.Path:
     return out / "notebooks" / f"{name}.ipynb"
 
 
-def notebook(results: dict[str, Result], name: str) -> nbformat.NotebookNode:
+def notebook(result: Result, texts: list[str]) -> nbformat.NotebookNode:
     """The executed chapter as a notebook that runs from any folder.
 
-    Its first cell writes the files that the chapter uses where they are missing; the numbers that the text
-    quotes and the drawings are in it, and what only makes the index is not.
+    Its first cell writes the files that the chapter uses where they are missing.  Between its code
+    cells stand ``texts``, those of the page in plain Markdown, a cell for each section.
     """
-    root, executed = results[name].root, results[name].executed()
-    glued = functools.cache(lambda chapter: results[chapter].glued())
-
-    def quoted(match: re.Match) -> str:
-        return typeset(format(glued(match[1] or name)[match[2]], match[3] or ""))
-
-    def embedded(match: re.Match) -> str:
-        data = base64.b64encode((root / match[1]).read_bytes()).decode()
-        return f"data:image/svg+xml;base64,{data}"
-
-    for cell in executed.cells:
-        if cell.cell_type == "markdown":
-            cell.source = INDEX.sub("", DRAWING.sub(embedded, QUOTED.sub(quoted, cell.source)))
-    first = new_code_cell(COMPANIONS.format(companions=chapter(root, name).contents))
+    executed = result.executed()
+    hidden = edition.hidden_cells(executed)
+    code = [
+        cell
+        for index, cell in enumerate(executed.cells)
+        if cell.cell_type == "code" and index not in hidden
+    ]
+    first = new_code_cell(COMPANIONS.format(companions=chapter(result.root, result.name).contents))
     first.metadata["jupyter"] = {"source_hidden": True}
-    executed.cells.insert(0, first)
+    cells = [first]
+    for text, cell in zip(texts, [*code, None], strict=True):
+        cells += [new_markdown_cell(part.strip()) for part in HEADING.split(text) if part.strip()]
+        cells += [cell] if cell else []
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    executed.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
-    return executed
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    return new_notebook(cells=cells, metadata=metadata)
 
 
 def offer(app, pagename, templatename, context, doctree) -> None:
-    """Write the notebook beside the page; list it, and the printed book, among the page's downloads."""
+    """Write notebook and exercises beside the page; list them, and the printed book, among its downloads."""
     name, results = pagename.removeprefix("chapters/"), app.env.book_results
-    offered = [("book.pdf", "The whole book, printed", "fas fa-file-pdf", "book")]
+    offered = []  # (address, its name in the list, what it is, icon, label)
     if name in results:
         path = place(pathlib.Path(app.outdir), name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(notebook(results, name), path)
-        offered.insert(
-            0, (f"notebooks/{name}.ipynb", "The executed notebook", "fas fa-code", "notebook")
-        )
+        images = {target: source for source, target in app.builder.images.items()}
+
+        def picture(source: str) -> pathlib.Path:
+            return pathlib.Path(app.srcdir) / images[pathlib.PurePosixPath(source).name]
+
+        plain = texts(context["body"], cite.address(app, pagename), picture)
+        nbformat.write(notebook(results[name], plain), path)
+        address = f"notebooks/{name}.ipynb"
+        offered.append((address, ".ipynb", "The executed notebook", "fas fa-code", "notebook"))
+    if address := sheets.write(app, pagename, context.get("body", "")):
+        offered.append((address, "exercises", "A sheet to print", "fas fa-pencil", "exercises"))
+    if edition.chosen() == edition.FULL:
+        whole = ("book.pdf", "book.pdf", "The whole book, printed", "fas fa-file-pdf", "book")
+        offered.append(whole)
     buttons = [
         {
             "type": "link",
             "url": context["pathto"](target, 1),
-            "text": pathlib.Path(target).suffix if label == "notebook" else target,
+            "text": text,
             "icon": icon,
             "tooltip": tooltip,
             "label": f"download-{label}-button",
         }
-        for target, tooltip, icon, label in offered
+        for target, text, tooltip, icon, label in offered
     ]
     for group in context.get("header_buttons", []):
         if group.get("label") == "download-buttons":

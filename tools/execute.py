@@ -33,7 +33,7 @@ import time
 import nbformat
 import psutil
 import results
-from chapters import ROOT, BookError, chapter_names, documents, run_tool
+from chapters import ROOT, BookError, chapter_names, command_line, documents, run_tool, whole
 from inputs import Chapter, chapter, surroundings
 from PIL import Image
 
@@ -359,12 +359,10 @@ def _run_all(waiting: list[Chapter], jobs: int) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--root", type=pathlib.Path, default=ROOT)
-    parser.add_argument("--jobs", type=int, default=JOBS)
+    parser.add_argument("--jobs", type=whole, default=JOBS)
     parser.add_argument("--worker", type=pathlib.Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import pathlib
 import re
-from urllib.parse import unquote
 
 FOLDER = "_explorables"
 EMBEDDED = re.compile(r"data:image/webp;base64,([A-Za-z0-9+/=]+)")  # nothing else on a page is WebP
@@ -26,16 +25,6 @@ def unpack(app, pagename, templatename, context, doctree) -> None:
         return context["pathto"](name, 1)
 
     context["body"] = EMBEDDED.sub(to_file, context["body"])
-
-
-def weigh(page: pathlib.Path) -> list[tuple[int, float]]:
-    """For each explorable of a built page: the number of its pictures, and their weight in KiB."""
-    found = []
-    for explorable in page.read_text().split('class="explorable"')[1:]:
-        addresses = set(re.findall(rf'"([^"]*{FOLDER}/\w+\.webp)"', explorable))
-        sizes = [(page.parent / unquote(address)).stat().st_size for address in addresses]
-        found.append((len(sizes), sum(sizes) / 1024))
-    return found
 
 
 def setup(app) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 
+import edition
 import ledger
 import mutants
+from chapters import read_chapter
 from directives import Shown, table
 from docutils import nodes
 from keynumbers import typeset
@@ -69,6 +71,11 @@ class Rows(Shown):
         text = (self.root / "chapters" / f"{name}.md").read_text()
         return re.search(r"^# (.+)$", text, flags=re.M)[1]
 
+    def numbers(self, name: str) -> list[str]:
+        """The key numbers of a chapter whose cells are on its page."""
+        hidden = edition.hidden_cells(read_chapter(self.root, name))
+        return [number for number, cell in self.results[name].cells.items() if cell not in hidden]
+
 
 class Kinds(Rows):
     def lines(self) -> list[str]:
@@ -93,11 +100,11 @@ class Ledger(Rows):
                 raise self.error(f"ledger: expected a chapter ({known}), got {name!r}")
             if not self.arguments:
                 lines += [f"### {self.title(name)}", "", f"In {{doc}}`/chapters/{name}`.", ""]
-            lines += self.numbers(name, chapters.get(name, {}))
+            lines += self.tables(name, chapters.get(name, {}))
         return lines
 
-    def numbers(self, name: str, rows: dict[str, ledger.Row]) -> list[str]:
-        numbers = self.results[name].key_numbers
+    def tables(self, name: str, rows: dict[str, ledger.Row]) -> list[str]:
+        numbers = self.numbers(name)
         unknown = {n: ledger.Row(what=f"`{n}` (no row)", expected=float("nan")) for n in numbers}
         rows = {number: rows.get(number, unknown[number]) for number in numbers}
         independent = [n for n in numbers if rows[n].kind in ledger.INDEPENDENT]
@@ -163,7 +170,7 @@ class Mutants(Rows):
 
     def caught_by(self, name: str, verdict: mutants.Verdict, first: str | None) -> str:
         """What caught a mistake, the row that the list names first; or why nothing did."""
-        known = self.results[name].cells
+        known = self.numbers(name)
         names = sorted(verdict.rows, key=lambda row: row != first)  # stable: the rest as it was
         rows = [
             (f"{{ref}}`{row} <{label(name, row)}>`" if row in known else f"`{row}`")

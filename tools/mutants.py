@@ -17,7 +17,6 @@ that does not end in time.  What came of it is kept in tests/mutants-result.json
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import datetime
 import hashlib
@@ -29,7 +28,7 @@ from collections.abc import Callable
 
 import ledger
 import trials
-from chapters import ROOT, BookError, Cell, code_cells, page, run_tool
+from chapters import ROOT, BookError, Cell, code_cells, command_line, page, run_tool, whole
 
 FILE, RESULT = "mutants.yml", "mutants-result.json"
 LIMIT, LEAST = 3, 30  # times what the unchanged chapter took, and at least so many seconds
@@ -308,12 +307,10 @@ def table(name: str, result: dict, section: Section | None = None) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--root", type=pathlib.Path, default=ROOT)
-    parser.add_argument("--jobs", type=int, default=trials.JOBS)
+    parser.add_argument("--jobs", type=whole, default=trials.JOBS)
     options = parser.parse_args()
     say = lambda text: print(text, flush=True)  # noqa: E731
     try:

@@ -28,10 +28,12 @@ from chapters import (
     BookError,
     chapter_names,
     code_cells,
+    command_line,
     page,
     read_chapter,
     run_tool,
     script,
+    whole,
 )  # fmt: skip
 from inputs import chapter, surroundings
 
@@ -146,17 +148,17 @@ def difference(one: dict, other: dict, name: str) -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("-n", nargs="+", type=int, default=RANKS, metavar="RANKS", dest="ranks")
+    parser.add_argument("-n", nargs="+", type=whole, default=RANKS, metavar="RANKS", dest="ranks")
     parser.add_argument("--root", type=pathlib.Path, default=ROOT)
     parser.add_argument("--worker", type=pathlib.Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         worker(options.worker, *options.ranks)
         return 0
+    for name in options.names:
+        page(options.root, name)  # or it says which chapters there are
     complaints = []
     for name in options.names or distributed_chapters(options.root):
         found = []

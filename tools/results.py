@@ -53,6 +53,15 @@ class Result:
         """What the chapter's cells left for a text to quote: its key numbers, other numbers, words."""
         return {mark["name"]: value for _, mark, value in _marks(self.executed())}
 
+    def explorables(self) -> list[dict]:
+        """What each explorable cost: its figure's name, pictures, kb (1000 bytes), seconds of the processor."""
+        return [
+            {"name": cell.metadata.get("mystnb", {}).get("figure", {}).get("name", "")} | cost
+            for cell in self.executed().cells
+            for output in cell.get("outputs", [])
+            if (cost := output.get("metadata", {}).get("explorable"))
+        ]
+
     def standard_error(self) -> list[str]:
         """What the chapter's cells wrote to standard error, each with its place."""
         notebook = self.executed()

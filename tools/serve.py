@@ -1,12 +1,11 @@
 """Serve the site on this machine; build it again and reload its pages when a file is saved.
 
-usage: serve.py PORT
+usage: serve.py [PORT]
 """
 
 import subprocess
-import sys
 
-from chapters import ROOT, build_command, run_tool
+from chapters import ROOT, build_command, command_line, run_tool, whole
 from livereload import Server
 
 WATCHED = ["*.md", "*.bib", "*.yml", "chapters/*", "chapters/*/*", "figures/*", "_static/*"]
@@ -19,7 +18,9 @@ def build() -> None:
 
 
 def main() -> None:
-    port, server = int(sys.argv[1]), Server()
+    parser = command_line(__doc__)
+    parser.add_argument("port", nargs="?", type=whole, default=8000)
+    port, server = parser.parse_args().port, Server()
     for pattern in WATCHED:
         server.watch(str(ROOT / pattern), build)
     print(f"the book is at http://localhost:{port}", flush=True)

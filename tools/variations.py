@@ -9,7 +9,6 @@ meet its rows that hold ``always``; or to refuse the change with the message tha
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import pathlib
 import sys
@@ -17,7 +16,7 @@ from collections.abc import Callable
 
 import ledger
 import trials
-from chapters import ROOT, BookError, code_cells, page, run_tool
+from chapters import ROOT, BookError, code_cells, command_line, page, run_tool, whole
 
 FILE = "variations.yml"
 
@@ -135,12 +134,10 @@ def try_all(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--root", type=pathlib.Path, default=ROOT)
-    parser.add_argument("--jobs", type=int, default=trials.JOBS)
+    parser.add_argument("--jobs", type=whole, default=trials.JOBS)
     options = parser.parse_args()
     try:
         lists = load(options.root)
