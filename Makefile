@@ -5,7 +5,7 @@ SHELL := /bin/bash
 bin := .venv/bin
 export OMP_NUM_THREADS := 1
 export EDITION
-unexport PYTHONPATH PYTHONHOME
+unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS PYTHONOPTIMIZE PYTHONINSPECT
 students := $(filter students,$(EDITION))
 
 .PHONY: help book test test-mpi test-variations test-mutants lint links serve lab bench clean setup requirements
@@ -30,6 +30,7 @@ book: setup
 	$(bin)/python tools/execute.py
 	$(bin)/jupyter-book build -W -n --keep-going --path-output $(if $(students),_build/students,.) .
 	$(if $(students),,$(bin)/python tools/pdf.py)
+	$(bin)/python tools/offline.py
 
 test: setup lint
 	$(bin)/python -m pytest tests

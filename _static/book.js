@@ -24,3 +24,9 @@ addEventListener("load", async () => {
 });
 addEventListener("load", openTarget);
 addEventListener("hashchange", openTarget);
+
+// From disk a page may read no other page: the search lists titles only, and the packed site is not in itself.
+if (location.protocol === "file:") {
+  DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+  addEventListener("load", () => document.querySelector("[href$='book.zip']")?.closest("li").remove());
+}

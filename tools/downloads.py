@@ -1,4 +1,4 @@
-"""What a page offers to download: the executed notebook, complete in one file; exercises; the printed book."""
+"""What a page offers to download: the executed notebook, complete in one file; exercises; the whole book, printed or packed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import cite
 import edition
 import nbformat
+import offline
 import sheets
 from inputs import chapter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -57,7 +58,7 @@ def notebook(result: Result, texts: list[str]) -> nbformat.NotebookNode:
 
 
 def offer(app, pagename, templatename, context, doctree) -> None:
-    """Write notebook and exercises beside the page; list them, and the printed book, among its downloads."""
+    """Write notebook and exercises beside the page; list them, and the whole book, among its downloads."""
     name, results = pagename.removeprefix("chapters/"), app.env.book_results
     offered = []  # (address, its name in the list, what it is, icon, label)
     if name in results:
@@ -77,6 +78,8 @@ def offer(app, pagename, templatename, context, doctree) -> None:
     if edition.chosen() == edition.FULL:
         whole = ("book.pdf", "book.pdf", "The whole book, printed", "fas fa-file-pdf", "book")
         offered.append(whole)
+    site = "The whole site, to read without network"
+    offered.append((offline.NAME, offline.NAME, site, "fas fa-file-zipper", "offline"))
     buttons = [
         {
             "type": "link",
