@@ -2,13 +2,14 @@
 
 usage: offline.py
 
-Nothing is done where no page has changed since.
+Nothing is done where no file has changed since.
 """
 
 from __future__ import annotations
 
 import pathlib
 import zipfile
+import zlib
 
 import edition
 from chapters import ROOT, BookError, command_line, run_tool
@@ -17,13 +18,16 @@ NAME = "book.zip"
 
 
 def pack(site: pathlib.Path) -> pathlib.Path | None:
-    """Write the file beside the pages of ``site``; None where it is newer than all of them."""
+    """Write the file beside the pages of ``site``; None where it has them already."""
     whole, partial = site / NAME, site / f"{NAME}.partial"
     files = [p for p in sorted(site.rglob("*")) if p.is_file() and p not in (whole, partial)]
     if not files:
         raise BookError(f"{site}: expected the built site, got nothing")
-    if whole.exists() and whole.stat().st_mtime > max(file.stat().st_mtime for file in files):
-        return None
+    if whole.exists():
+        with zipfile.ZipFile(whole) as archive:
+            packed = {entry.filename: entry.CRC for entry in archive.infolist()}
+        if packed == {f"book/{f.relative_to(site)}": zlib.crc32(f.read_bytes()) for f in files}:
+            return None
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files:
             archive.write(file, "book" / file.relative_to(site))
