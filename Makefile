@@ -7,6 +7,9 @@ export OMP_NUM_THREADS := 1
 export EDITION
 unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS PYTHONOPTIMIZE PYTHONINSPECT
 students := $(filter students,$(EDITION))
+ifneq ($(filter-out full students,$(EDITION)),)
+$(error EDITION: expected full or students, got '$(EDITION)')
+endif
 
 .PHONY: help book test test-mpi test-variations test-mutants lint links serve lab bench clean setup requirements
 

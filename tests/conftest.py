@@ -13,7 +13,7 @@ import execute
 import inputs
 import pytest
 import results
-from chapters import ROOT, BookError, build_command
+from chapters import ROOT, BookError, build_command, folder
 
 os.environ["MPLCONFIGDIR"] = inputs.surroundings()["HOME"] + "/matplotlib"  # nobody's own
 os.environ["IPYTHONDIR"] = inputs.surroundings()["HOME"] + "/.ipython"
@@ -41,6 +41,16 @@ def execution(request):
             return results.load(ROOT), str(error)
 
 
+@pytest.fixture(scope="session")
+def built(execution):
+    """The folder of the built site."""
+    done = subprocess.run(
+        build_command(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert done.returncode == 0, f"the site was not built:\n{done.stdout[-4000:]}"
+    return folder(ROOT) / "_build" / "html"
+
+
 @pytest.fixture
 def firedrake(monkeypatch):
     """Firedrake, for the tests that need it."""
@@ -63,8 +73,8 @@ class ThrowAwayBook:
 
     def __init__(self, root: pathlib.Path):
         self.root = root
-        for folder in ("chapters", "tests"):
-            (root / folder).mkdir()
+        for below in ("chapters", "tests"):
+            (root / below).mkdir()
         shutil.copytree(
             ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__")
         )

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 
 import chapters
 import downloads
@@ -15,13 +14,10 @@ from nbclient import NotebookClient
 
 
 @pytest.fixture(scope="module")
-def notebooks(execution):
+def notebooks(built):
     """The site's notebooks, by chapter."""
-    done = subprocess.run(chapters.build_command(ROOT), capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    site = ROOT / "_build" / "html"
     names = chapters.chapter_names(ROOT)
-    return {name: nbformat.read(downloads.place(site, name), as_version=4) for name in names}
+    return {name: nbformat.read(downloads.place(built, name), as_version=4) for name in names}
 
 
 #: Roles, directives, labels and breaks of MyST.

@@ -4,7 +4,6 @@ import pathlib
 import subprocess
 
 import chapters
-import edition
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
@@ -67,17 +66,12 @@ stripes: {expected: 42.5, what: stripes of the okapi, why: they were counted}
 
 def published(root: pathlib.Path) -> dict[str, str]:
     """What any file of the site says, by its path, and the names of all."""
-    site = edition.folder(root) / "_build" / "html"
+    site = chapters.folder(root) / "_build" / "html"
     return {
         path.relative_to(site).as_posix(): path.read_bytes().decode("utf-8", "ignore")
         for path in site.rglob("*")
         if path.is_file()
     }
-
-
-def build(book) -> subprocess.CompletedProcess:
-    command = chapters.build_command(book.root, "--path-output", str(edition.folder(book.root)))
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def test_no_solution_is_published(book, monkeypatch):
@@ -89,7 +83,7 @@ def test_no_solution_is_published(book, monkeypatch):
         "# Ledger\n\n## All\n\n```{ledger}\n```\n\n```{kinds}\n```\n"
     )
 
-    whole = build(book)
+    whole = book.build()
     assert whole.returncode == 0, whole.stdout
     files = published(book.root)
     found = {name for name, text in files.items() if "okapi" in text}
@@ -99,7 +93,7 @@ def test_no_solution_is_published(book, monkeypatch):
     }  # fmt: skip
 
     monkeypatch.setenv("EDITION", "students")
-    students = build(book)
+    students = book.build()
     assert students.returncode == 0, students.stdout
     files = published(book.root)
     assert len(files) > 20
@@ -116,14 +110,14 @@ def test_no_solution_is_published(book, monkeypatch):
 
 
 def test_an_edition_there_is_not(book, monkeypatch):
+    command = chapters.build_command(book.root)
     monkeypatch.setenv("EDITION", "teachers")
     with pytest.raises(chapters.BookError, match="expected full or students, got 'teachers'"):
-        edition.chosen()
-    done = subprocess.run(
-        chapters.build_command(book.root),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert done.returncode != 0
-    assert "EDITION: expected full or students, got 'teachers'" in done.stdout
+        chapters.folder(book.root)
+    for refused in (
+        command,
+        ["make", "-n", "-C", str(chapters.ROOT), "book"],
+    ):  # before anything runs
+        done = subprocess.run(refused, capture_output=True, text=True)
+        assert done.returncode != 0
+        assert "EDITION: expected full or students, got 'teachers'" in done.stdout + done.stderr

@@ -7,17 +7,15 @@ finds no violation of WCAG's levels A and AA, and no page weighs more than 4 MB.
 
 import functools
 import http.server
-import subprocess
 import threading
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium
-from chapters import build_command, documents
+from chapters import documents
 from conftest import ROOT
 from playwright.sync_api import sync_playwright
 
-SITE = ROOT / "_build" / "html"
 MEGABYTES = 4.0
 STATES = [(width, scheme) for width in (1280, 375) for scheme in ("light", "dark")]
 # The parts of formulas and of code, ten thousand to a page: formulas have the colour of the text, which is
@@ -36,18 +34,15 @@ def page_names() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def site(execution):
+def site(built):
     """The address of the built site, served on this machine."""
-    command = build_command(ROOT)
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert done.returncode == 0, f"the site was not built:\n{done.stdout[-4000:]}"
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *args):
             pass
 
     server = http.server.ThreadingHTTPServer(
-        ("localhost", 0), functools.partial(Quiet, directory=SITE)
+        ("localhost", 0), functools.partial(Quiet, directory=built)
     )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://localhost:{server.server_port}"

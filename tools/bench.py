@@ -101,8 +101,7 @@ def compare(revision: str, names: list[str]) -> None:
 
 
 def main() -> None:
-    parser = command_line(__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser = command_line(__doc__, names=True)
     parser.add_argument("--compare", metavar="REV")
     options = parser.parse_args()
     for name in options.names:

@@ -32,7 +32,8 @@ import execute
 import explorables
 import ledgerpage
 import results
-from chapters import BookError, documents
+import sheets
+from chapters import FULL, BookError, chosen_edition, documents, folder
 from docutils import nodes
 from keynumbers import typeset
 from sphinx.environment import BuildEnvironment
@@ -183,7 +184,7 @@ def remove_stale(app, exception) -> None:
             name = source.relative_to(out / "_sources").with_suffix("").as_posix()
             if name not in app.env.found_docs:
                 notebook = downloads.place(out, name.removeprefix("chapters/"))
-                sheet = out / "problems" / f"{name.removeprefix('chapters/')}.html"
+                sheet = sheets.place(out, name.removeprefix("chapters/"))
                 for path in (source, out / f"{name}.html", notebook, sheet):
                     path.unlink(missing_ok=True)
 
@@ -205,7 +206,7 @@ def weigh_pages(app, exception) -> None:
             if name in app.env.book_results:
                 size = sum(file.stat().st_size for file in files if file.is_file())
                 weights[name] = round(size / 1024, 1)
-        results.write(edition.folder(root) / "_build" / "page_kib.json", weights)
+        results.write(folder(root) / "_build" / "page_kib.json", weights)
     if exception is None and app._warncount:
         # Sphinx would not repeat the warnings of pages it finds unchanged, and the next build would pass.
         (pathlib.Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
@@ -267,7 +268,7 @@ def set_buttons(app, config) -> None:
     address, branch, folder = found
     owner, name = address.split("/")[-2:]
     config.ogp_site_url = f"https://{owner}.github.io/{name}/"
-    if edition.chosen() != edition.FULL:  # the repository has the solutions
+    if chosen_edition() != FULL:  # the repository has the solutions
         return
     config.html_theme_options |= {
         "repository_url": address,

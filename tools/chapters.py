@@ -9,6 +9,7 @@ import argparse
 import copy
 import dataclasses
 import functools
+import os
 import pathlib
 import signal
 import sys
@@ -19,6 +20,8 @@ from sphinx_external_toc.api import FileItem, GlobItem
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+FULL = "full"
+EDITIONS = (FULL, "students")
 
 
 class BookError(Exception):
@@ -32,8 +35,23 @@ def program(name: str) -> str:
 
 def build_command(root: pathlib.Path, *options: str, strict: bool = True) -> list[str]:
     """The command that builds the site, as ``make book`` gives it; warnings fail it if ``strict``."""
-    options = ("-n", "--keep-going", *options) + ("-W",) * strict
+    place = ("--path-output", str(folder(root)))  # first: a builder of something else has its own
+    options = ("-n", "--keep-going", *place, *options) + ("-W",) * strict
     return [program("jupyter-book"), "build", *options, str(root)]
+
+
+def chosen_edition() -> str:
+    """The edition that the environment variable EDITION names; the full one if it names none."""
+    name = os.environ.get("EDITION") or FULL
+    if name not in EDITIONS:
+        raise BookError(f"EDITION: expected {' or '.join(EDITIONS)}, got {name!r}")
+    return name
+
+
+def folder(root: pathlib.Path) -> pathlib.Path:
+    """Where the chosen edition is built; its pages are in ``_build/html`` below."""
+    name = chosen_edition()
+    return root if name == FULL else root / "_build" / name
 
 
 def documents(root: pathlib.Path) -> list[str]:
@@ -129,13 +147,16 @@ def script(path: pathlib.Path, figures: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def command_line(description: str) -> argparse.ArgumentParser:
-    """A tool's command line, of which its docstring says what it does."""
-    return argparse.ArgumentParser(
+def command_line(description: str, names: bool = False) -> argparse.ArgumentParser:
+    """A tool's command line, of which its docstring says what it does; with ``names`` of chapters."""
+    parser = argparse.ArgumentParser(
         description=description,
         usage=argparse.SUPPRESS,
         formatter_class=argparse.RawTextHelpFormatter,
     )
+    if names:
+        parser.add_argument("names", nargs="*", metavar="NAME")
+    return parser
 
 
 def whole(text: str) -> int:

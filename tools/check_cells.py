@@ -68,8 +68,7 @@ def rewrite(path: pathlib.Path) -> None:
 
 
 def main() -> int:
-    parser = command_line(__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser = command_line(__doc__, names=True)
     parser.add_argument("--format", action="store_true")
     options = parser.parse_args()
     names = options.names or chapter_names(ROOT)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import pathlib
 import re
 
 import cite
-import edition
 import nbformat
 import offline
 import sheets
+from bs4 import BeautifulSoup
+from chapters import FULL, chosen_edition
+from edition import hidden_cells
 from inputs import chapter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from plain import texts
@@ -40,7 +43,7 @@ def notebook(result: Result, texts: list[str]) -> nbformat.NotebookNode:
     cells stand ``texts``, those of the page in plain Markdown, a cell for each section.
     """
     executed = result.executed()
-    hidden = edition.hidden_cells(executed)
+    hidden = hidden_cells(executed)
     code = [
         cell
         for index, cell in enumerate(executed.cells)
@@ -69,13 +72,14 @@ def offer(app, pagename, templatename, context, doctree) -> None:
         def picture(source: str) -> pathlib.Path:
             return pathlib.Path(app.srcdir) / images[pathlib.PurePosixPath(source).name]
 
-        plain = texts(context["body"], cite.address(app, pagename), picture)
+        body = BeautifulSoup(context["body"], "html.parser")
+        plain = texts(copy.copy(body), cite.address(app, pagename), picture)
         nbformat.write(notebook(results[name], plain), path)
         address = f"notebooks/{name}.ipynb"
         offered.append((address, ".ipynb", "The executed notebook", "fas fa-code", "notebook"))
-    if address := sheets.write(app, pagename, context.get("body", "")):
-        offered.append((address, "exercises", "A sheet to print", "fas fa-pencil", "exercises"))
-    if edition.chosen() == edition.FULL:
+        if address := sheets.write(app, pagename, body):
+            offered.append((address, "exercises", "A sheet to print", "fas fa-pencil", "exercises"))
+    if chosen_edition() == FULL:
         whole = ("book.pdf", "book.pdf", "The whole book, printed", "fas fa-file-pdf", "book")
         offered.append(whole)
     site = "The whole site, to read without network"

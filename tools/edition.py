@@ -7,35 +7,19 @@ A solution's cells run all the same, since the text may quote what they compute.
 
 from __future__ import annotations
 
-import os
 import pathlib
 import re
 
 import nbformat
-from chapters import BookError
+from chapters import FULL, BookError, chosen_edition
 from sphinx.errors import ExtensionError
 from sphinx.transforms import SphinxTransform
 from sphinx_exercise.nodes import solution_node
 
-FULL = "full"
-EDITIONS = (FULL, "students")
 SOLUTION = re.compile(
     r"^(?P<fence>`{3,}|:{3,})\{solution(?:-start\}.*?\{solution-end\}|\}).*?^(?P=fence)[ \t]*(?:\n|\Z)",
     flags=re.M | re.S,
 )
-
-
-def chosen() -> str:
-    """The edition that the environment variable EDITION names; the full one if it names none."""
-    name = os.environ.get("EDITION") or FULL
-    if name not in EDITIONS:
-        raise BookError(f"EDITION: expected {' or '.join(EDITIONS)}, got {name!r}")
-    return name
-
-
-def folder(root: pathlib.Path) -> pathlib.Path:
-    """Where the edition is built; the pages are in ``_build/html`` below."""
-    return root if chosen() == FULL else root / "_build" / chosen()
 
 
 def solution_cells(notebook: nbformat.NotebookNode) -> set[int]:
@@ -52,7 +36,7 @@ def solution_cells(notebook: nbformat.NotebookNode) -> set[int]:
 
 def hidden_cells(notebook: nbformat.NotebookNode) -> set[int]:
     """The positions of the code cells that this edition does not show."""
-    return set() if chosen() == FULL else solution_cells(notebook)
+    return set() if chosen_edition() == FULL else solution_cells(notebook)
 
 
 class DropSolutions(SphinxTransform):
@@ -67,14 +51,14 @@ class DropSolutions(SphinxTransform):
 
 def strip_sources(app, exception) -> None:
     """Take the solutions out of the sources that the pages offer."""
-    if exception is None and chosen() != FULL:
+    if exception is None and chosen_edition() != FULL:
         for path in (pathlib.Path(app.outdir) / "_sources").rglob("*.md"):
             path.write_text(SOLUTION.sub("", path.read_text("utf-8")), "utf-8")
 
 
 def setup(app) -> None:
     try:
-        name = chosen()
+        name = chosen_edition()
     except BookError as error:
         raise ExtensionError(str(error)) from None
     if name != FULL:

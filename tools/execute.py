@@ -359,8 +359,7 @@ def _run_all(waiting: list[Chapter], jobs: int) -> list[str]:
 
 
 def main() -> int:
-    parser = command_line(__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser = command_line(__doc__, names=True)
     parser.add_argument("--root", type=pathlib.Path, default=ROOT)
     parser.add_argument("--jobs", type=whole, default=JOBS)
     parser.add_argument("--worker", type=pathlib.Path, help=argparse.SUPPRESS)

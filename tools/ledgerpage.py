@@ -162,31 +162,33 @@ class Mutants(Rows):
             row = [len(found), caught, found.count(mutants.REGRESSION), missed]
             summary.append([link, *map(str, row), when])
             named = {m.what: m.row for m in lists[name].mutants} if name in lists else {}
-            rows = [[v.what, self.caught_by(name, v, named.get(v.what))] for v in verdicts]
+            links = {row: label(name, row) for row in self.numbers(name)}
+            rows = [[v.what, caught_by(v, named.get(v.what), links)] for v in verdicts]
             title = f"{self.title(name)}: {caught} of {len(found)} caught"
             details += closed(title, table(["mistake", "caught by"], rows))
         head = ["chapter", "mistakes", "caught", "only by a regression", "not caught", "tried"]
         return table(head, summary) + details
 
-    def caught_by(self, name: str, verdict: mutants.Verdict, first: str | None) -> str:
-        """What caught a mistake, the row that the list names first; or why nothing did."""
-        known = self.numbers(name)
-        names = sorted(verdict.rows, key=lambda row: row != first)  # stable: the rest as it was
-        rows = [
-            (f"{{ref}}`{row} <{label(name, row)}>`" if row in known else f"`{row}`")
-            + f" ({verdict.rows[row]})"
-            for row in names[:SHOWN_ROWS]
-        ]
-        if len(names) > SHOWN_ROWS:
-            rows.append(f"and {len(names) - SHOWN_ROWS} more")
-        if verdict.verdict == mutants.CAUGHT:
-            return (
-                ", ".join(rows) or f"the chapter's own check, “{verdict.error.partition(': ')[2]}”"
-            )
-        text = CAUGHT_BY[verdict.verdict]
-        if verdict.verdict == mutants.REGRESSION:
-            text += " " + ", ".join(rows)
-        return text + (f": {verdict.reason}" if verdict.reason else "")
+
+def caught_by(verdict: mutants.Verdict, first: str | None, links: dict[str, str]) -> str:
+    """What caught a mistake, the row ``first`` before others; or why nothing did.
+
+    ``links`` holds the label of each row that a page shows.
+    """
+    names = sorted(verdict.rows, key=lambda row: row != first)  # stable: the rest as it was
+    rows = [
+        (f"{{ref}}`{row} <{links[row]}>`" if row in links else f"`{row}`")
+        + f" ({verdict.rows[row]})"
+        for row in names[:SHOWN_ROWS]
+    ]
+    if len(names) > SHOWN_ROWS:
+        rows.append(f"and {len(names) - SHOWN_ROWS} more")
+    if verdict.verdict == mutants.CAUGHT:
+        return ", ".join(rows) or f"the chapter's own check, “{verdict.error.partition(': ')[2]}”"
+    text = CAUGHT_BY[verdict.verdict]
+    if verdict.verdict == mutants.REGRESSION:
+        text += " " + ", ".join(rows)
+    return text + (f": {verdict.reason}" if verdict.reason else "")
 
 
 def setup(app) -> None:

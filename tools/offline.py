@@ -11,8 +11,7 @@ import pathlib
 import zipfile
 import zlib
 
-import edition
-from chapters import ROOT, BookError, command_line, run_tool
+from chapters import ROOT, BookError, command_line, folder, run_tool
 
 NAME = "book.zip"
 
@@ -37,7 +36,7 @@ def pack(site: pathlib.Path) -> pathlib.Path | None:
 
 def main() -> None:
     command_line(__doc__).parse_args()
-    if made := pack(edition.folder(ROOT) / "_build" / "html"):
+    if made := pack(folder(ROOT) / "_build" / "html"):
         print(f"packed {made.relative_to(ROOT)}: {made.stat().st_size / 1e6:.1f} MB")
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote, urljoin
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import Tag
 from markdownify import ATX, MarkdownConverter
 
 CELL = "\n\n\u241e\n\n"  # a code cell, which no text contains
@@ -83,11 +83,10 @@ def formula(el: Tag) -> str:
     return re.sub(r"^\\[\[(]|\\[\])]$", "", tex).strip()
 
 
-def texts(body: str, address: str, picture: Callable[[str], pathlib.Path]) -> list[str]:
-    """The text before the first code cell of a page, between any two, and after the last."""
-    soup = BeautifulSoup(body, "html.parser")
-    for cell in soup.select("div.cell"):  # of which the notebook has all but the captions
+def texts(body: Tag, address: str, picture: Callable[[str], pathlib.Path]) -> list[str]:
+    """The text before the first code cell of a page, between any two, and after the last; ``body`` is changed."""
+    for cell in body.select("div.cell"):  # of which the notebook has all but the captions
         captions = cell.find_all("figcaption")
         cell.clear()
         cell.extend(captions)
-    return [text.strip() for text in Plain(address, picture).convert_soup(soup).split(CELL.strip())]
+    return [text.strip() for text in Plain(address, picture).convert_soup(body).split(CELL.strip())]

@@ -148,8 +148,7 @@ def difference(one: dict, other: dict, name: str) -> float:
 
 
 def main() -> int:
-    parser = command_line(__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser = command_line(__doc__, names=True)
     parser.add_argument("-n", nargs="+", type=whole, default=RANKS, metavar="RANKS", dest="ranks")
     parser.add_argument("--root", type=pathlib.Path, default=ROOT)
     parser.add_argument("--worker", type=pathlib.Path, help=argparse.SUPPRESS)

@@ -1,11 +1,11 @@
 """Serve the site on this machine; build it again and reload its pages when a file is saved.
 
-usage: serve.py [PORT]
+usage: serve.py PORT
 """
 
 import subprocess
 
-from chapters import ROOT, build_command, command_line, run_tool, whole
+from chapters import ROOT, build_command, command_line, folder, run_tool, whole
 from livereload import Server
 
 WATCHED = ["*.md", "*.bib", "*.yml", "chapters/*", "chapters/*/*", "figures/*", "_static/*"]
@@ -19,12 +19,12 @@ def build() -> None:
 
 def main() -> None:
     parser = command_line(__doc__)
-    parser.add_argument("port", nargs="?", type=whole, default=8000)
+    parser.add_argument("port", type=whole)
     port, server = parser.parse_args().port, Server()
     for pattern in WATCHED:
         server.watch(str(ROOT / pattern), build)
     print(f"the book is at http://localhost:{port}", flush=True)
-    server.serve(root=ROOT / "_build" / "html", host="localhost", port=port)
+    server.serve(root=folder(ROOT) / "_build" / "html", host="localhost", port=port)
 
 
 if __name__ == "__main__":

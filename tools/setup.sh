@@ -67,7 +67,7 @@ missing() {
   comm -23 <(packages | tr ' ' '\n' | sort) \
     <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null | sed -n 's/^installed //p' | sort -u) | xargs
 }
-has_browser() {  # one name at a time: what bash says of several differs between Debian 12 and 13
+has_browser() {  # one name at a time: of several, type wants all
   type -P chromium > /dev/null || type -P chromium-browser > /dev/null || type -P google-chrome > /dev/null
 }
 

@@ -7,7 +7,7 @@ import pathlib
 from urllib.parse import urljoin
 
 import cite
-from bs4 import BeautifulSoup
+from bs4 import Tag
 
 SHEET = """\
 <!DOCTYPE html>
@@ -44,13 +44,21 @@ footer {{ margin-top: 3rem; font-size: 0.85rem; }}
 """
 
 
-def write(app, pagename: str, body: str) -> str | None:
-    """Write the sheet of a page; its address within the site, or None if the page has no exercises."""
-    exercises = BeautifulSoup(body, "html.parser").select("div.exercise")
+def place(out: pathlib.Path, name: str) -> pathlib.Path:
+    """Where the site keeps a chapter's sheet."""
+    return out / "problems" / f"{name}.html"
+
+
+def write(app, pagename: str, body: Tag) -> str | None:
+    """Write the sheet of a chapter, whose page's text is ``body``, which is changed.
+
+    Returns its address within the site, or None if the chapter has no exercises.
+    """
+    exercises = body.select("div.exercise")
     if not exercises:
         return None
-    name = pagename.removeprefix("chapters/")
-    address = f"problems/{name}.html"
+    path = place(pathlib.Path(app.outdir), pagename.removeprefix("chapters/"))
+    address = path.relative_to(app.outdir).as_posix()
     up = "../" * address.count("/")
     for exercise in exercises:
         for mark in exercise.select(".headerlink, .cell_output, summary"):
@@ -60,7 +68,6 @@ def write(app, pagename: str, body: str) -> str | None:
     title = app.env.titles[pagename].astext()
     here = title, cite.number(app, pagename), cite.address(app, pagename)
     source = cite.sentence(pathlib.Path(app.srcdir), *here)
-    path = pathlib.Path(app.outdir) / address
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         SHEET.format(

@@ -134,8 +134,7 @@ def try_all(
 
 
 def main() -> int:
-    parser = command_line(__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser = command_line(__doc__, names=True)
     parser.add_argument("--root", type=pathlib.Path, default=ROOT)
     parser.add_argument("--jobs", type=whole, default=trials.JOBS)
     options = parser.parse_args()
