@@ -30,7 +30,9 @@ import downloads
 import edition
 import execute
 import explorables
+import frontpage
 import ledgerpage
+import leftout
 import results
 import sheets
 from chapters import FULL, BookError, chosen_edition, documents, folder
@@ -311,6 +313,8 @@ def version_of_tools() -> int:
 def setup(app) -> dict:
     directives.setup(app)
     ledgerpage.setup(app)
+    frontpage.setup(app)
+    leftout.setup(app)
     app.add_search_language(FoldedEnglish)
     explorables.setup(app)
     cite.setup(app)

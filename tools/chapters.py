@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+import re
 import signal
 import sys
 
@@ -20,6 +21,7 @@ from sphinx_external_toc.api import FileItem, GlobItem
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+BELOW = "chapters/"
 FULL = "full"
 EDITIONS = (FULL, "students")
 
@@ -54,8 +56,8 @@ def folder(root: pathlib.Path) -> pathlib.Path:
     return root if name == FULL else root / "_build" / name
 
 
-def documents(root: pathlib.Path) -> list[str]:
-    """The pages that ``_toc.yml`` names, in the order of the book, without their ending."""
+def _contents(root: pathlib.Path):
+    """What ``_toc.yml`` says, and a function that walks through a page and those below it."""
     try:
         site = parse_toc_yaml(root / "_toc.yml")
     except Exception as error:
@@ -63,21 +65,40 @@ def documents(root: pathlib.Path) -> list[str]:
 
     def walk(page: str):
         yield page.removesuffix(".md")
-        items = [i for tree in site[page].subtrees for i in tree.items] if page in site else []
-        for item in items:
-            if isinstance(item, FileItem):
-                yield from walk(str(item))
-            elif isinstance(item, GlobItem):
-                for path in sorted(root.glob(f"{item}.md")):
-                    yield from walk(path.relative_to(root).with_suffix("").as_posix())
+        for tree in site[page].subtrees if page in site else []:
+            for item in tree.items:
+                yield from below(item)
 
+    def below(item):
+        if isinstance(item, FileItem):
+            yield from walk(str(item))
+        elif isinstance(item, GlobItem):
+            for path in sorted(root.glob(f"{item}.md")):
+                yield from walk(path.relative_to(root).with_suffix("").as_posix())
+
+    return site, walk, below
+
+
+def documents(root: pathlib.Path) -> list[str]:
+    """The pages that ``_toc.yml`` names, in the order of the book, without their ending."""
+    site, walk, _ = _contents(root)
     return list(dict.fromkeys(walk(site.root.docname)))
+
+
+def parts(root: pathlib.Path) -> list[tuple[str, list[str]]]:
+    """The parts of ``_toc.yml`` that have chapters: their captions and their chapters."""
+    site, _, below = _contents(root)
+    found = []
+    for tree in site.root.subtrees:
+        pages = [page for item in tree.items for page in below(item)]
+        if names := [page.removeprefix(BELOW) for page in pages if page.startswith(BELOW)]:
+            found.append((tree.caption or "", names))
+    return found
 
 
 def chapter_names(root: pathlib.Path) -> list[str]:
     """The chapters of ``_toc.yml``, in the order of the book."""
-    below = "chapters/"
-    return [page.removeprefix(below) for page in documents(root) if page.startswith(below)]
+    return [page.removeprefix(BELOW) for page in documents(root) if page.startswith(BELOW)]
 
 
 def page(root: pathlib.Path, name: str) -> pathlib.Path:
@@ -88,6 +109,14 @@ def page(root: pathlib.Path, name: str) -> pathlib.Path:
         known = sorted(p.relative_to(root / "chapters").with_suffix("").as_posix() for p in found)
         raise BookError(f"no chapter called {name!r}; there are: {', '.join(known) or 'none'}")
     return path
+
+
+def title(root: pathlib.Path, name: str) -> str:
+    """The heading of a chapter."""
+    found = re.search(r"^# (.+)$", _text(page(root, name)), flags=re.M)
+    if found is None:
+        raise BookError(f"chapters/{name}.md: expected a heading, `# ...`, got none")
+    return found[1]
 
 
 def read_chapter(root: pathlib.Path, name: str) -> nbformat.NotebookNode:

@@ -1,24 +1,19 @@
-"""What the book shows of its own execution: its cost, its versions, its pictures.
+"""What the book shows of its own execution: its cost and its versions.
 
 - ``{costs}``: seconds and memory of each chapter, and where it ran.
+- ``{errata}``, ``{symbols}``: those of each chapter, from ``backmatter/``.
 - ``{versions}``: what the numbers were computed with.
-- ``{picture} NAME FIGURE``: a picture of a chapter, small, that leads to the chapter.
 """
 
 from __future__ import annotations
 
-import base64
-import io
 import pathlib
 import re
-from typing import ClassVar
 
+from chapters import title
 from docutils import nodes
-from docutils.parsers.rst import directives
-from PIL import Image
+from leftout import unlinked
 from sphinx.util.docutils import SphinxDirective
-
-THUMBNAIL = (560, 360)  # pixels; a card is 280 wide, and screens have two pixels to one
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -40,6 +35,27 @@ class Shown(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         return self.parse_text_to_nodes("\n".join(self.lines()), allow_section_headings=True)
+
+
+class Pieces(Shown):
+    """What each chapter keeps for a page of the book, in ``backmatter/KIND/NAME.md``, with a heading."""
+
+    def lines(self) -> list[str]:
+        lines, folder = [], self.root / "backmatter" / self.name
+        for name in self.results:
+            path = folder / f"{name}.md"
+            if path.exists():
+                self.env.note_dependency(str(path))
+                mark = "##" if self.name == "errata" else "###"
+                heading = f"{mark} {title(self.root, name)}"
+                lines += [
+                    heading,
+                    "",
+                    f"In {{doc}}`/chapters/{name}`.",
+                    "",
+                    unlinked(path.read_text("utf-8"), self.config.left_out),
+                ]
+        return lines
 
 
 class Costs(Shown):
@@ -86,37 +102,20 @@ class Versions(Shown):
         return [f"{version} ({', '.join(names)})" for version, names in versions.items()]
 
 
-class Picture(SphinxDirective):
-    required_arguments = 2
-    option_spec: ClassVar = {"alt": directives.unchanged_required}
-
-    def run(self) -> list[nodes.Node]:
-        root, (name, figure) = pathlib.Path(self.env.srcdir), self.arguments
-        if name not in self.env.book_results:
-            raise self.error(f"picture: expected a chapter that has run, got {name!r}")
-        notebook = self.env.book_results[name].executed()
-        pictures = {
-            cell.metadata.get("mystnb", {}).get("figure", {}).get("name"): output.data["image/png"]
-            for cell in notebook.cells
-            for output in cell.get("outputs", [])
-            if "image/png" in output.get("data", {})
-        }
-        if figure not in pictures:
-            known = ", ".join(sorted(filter(None, pictures)))
-            raise self.error(f"picture: expected a figure of {name} ({known}), got {figure!r}")
-        picture = Image.open(io.BytesIO(base64.b64decode(pictures[figure]))).convert("RGB")
-        picture.thumbnail(THUMBNAIL)
-        canvas = Image.new("RGB", THUMBNAIL, "white")
-        canvas.paste(picture, [(a - b) // 2 for a, b in zip(THUMBNAIL, picture.size, strict=True)])
-        path = root / "_build" / "pictures" / f"{name}.png"
-        path.parent.mkdir(exist_ok=True)
-        canvas.quantize(128).save(path, "PNG", optimize=True)
-        self.env.note_dependency(str(root / "chapters" / f"{name}.md"))
-        image = nodes.image(uri=f"/_build/pictures/{name}.png", alt=self.options.get("alt", ""))
-        return [image]
+def figures(result) -> list[tuple[str, dict]]:
+    """The figures of a chapter that has run: name, and what the cell showed in each format."""
+    cells = result.executed().cells if result else []
+    return [
+        (cell.metadata.get("mystnb", {}).get("figure", {}).get("name"), output["data"])
+        for cell in cells
+        for output in cell.get("outputs", [])
+        if "data" in output
+    ]
 
 
 def setup(app) -> None:
     """Called by ``booksite``'s own."""
-    for directive in (Costs, Versions, Picture):
+    app.add_directive("errata", Pieces)
+    app.add_directive("symbols", Pieces)
+    for directive in (Costs, Versions):
         app.add_directive(directive.__name__.lower(), directive)

@@ -8,12 +8,10 @@
 
 from __future__ import annotations
 
-import re
-
 import edition
 import ledger
 import mutants
-from chapters import read_chapter
+from chapters import read_chapter, title
 from directives import Shown, table
 from docutils import nodes
 from keynumbers import typeset
@@ -67,10 +65,6 @@ class Rows(Shown):
     def book(self) -> dict[str, dict[str, ledger.Row]]:
         return ledger.load(self.root)
 
-    def title(self, name: str) -> str:
-        text = (self.root / "chapters" / f"{name}.md").read_text()
-        return re.search(r"^# (.+)$", text, flags=re.M)[1]
-
     def numbers(self, name: str) -> list[str]:
         """The key numbers of a chapter whose cells are on its page."""
         hidden = edition.hidden_cells(read_chapter(self.root, name))
@@ -99,7 +93,7 @@ class Ledger(Rows):
                 known = ", ".join(self.results)
                 raise self.error(f"ledger: expected a chapter ({known}), got {name!r}")
             if not self.arguments:
-                lines += [f"### {self.title(name)}", "", f"In {{doc}}`/chapters/{name}`.", ""]
+                lines += [f"### {title(self.root, name)}", "", f"In {{doc}}`/chapters/{name}`.", ""]
             lines += self.tables(name, chapters.get(name, {}))
         return lines
 
@@ -164,8 +158,8 @@ class Mutants(Rows):
             named = {m.what: m.row for m in lists[name].mutants} if name in lists else {}
             links = {row: label(name, row) for row in self.numbers(name)}
             rows = [[v.what, caught_by(v, named.get(v.what), links)] for v in verdicts]
-            title = f"{self.title(name)}: {caught} of {len(found)} caught"
-            details += closed(title, table(["mistake", "caught by"], rows))
+            heading = f"{title(self.root, name)}: {caught} of {len(found)} caught"
+            details += closed(heading, table(["mistake", "caught by"], rows))
         head = ["chapter", "mistakes", "caught", "only by a regression", "not caught", "tried"]
         return table(head, summary) + details
 

@@ -8,7 +8,16 @@ import subprocess
 from chapters import ROOT, build_command, command_line, folder, run_tool, whole
 from livereload import Server
 
-WATCHED = ["*.md", "*.bib", "*.yml", "chapters/*", "chapters/*/*", "figures/*", "_static/*"]
+WATCHED = [
+    "*.md",
+    "*.bib",
+    "*.yml",
+    "chapters/*",
+    "chapters/*/*",
+    "figures/*",
+    "_static/*",
+    "backmatter/*/*",
+]
 WATCHED += ["tests/*.yml", "tests/key_numbers/*.yml"]
 
 
