@@ -145,11 +145,11 @@ def test_a_book_that_changes(book, capsys):
     moved = book.root / "chapters" / "part" / "moved.md"
     moved.write_text(text.replace("{ledger} page", "{ledger} part/moved"))
     book.contents("part/moved")
-    (book.root / "intro.md").write_text("# A book\n\n```{picture} page fig-x\n:alt: a\n```\n")
+    (book.root / "intro.md").write_text("# A book\n\n```{movie} page fig-x\n```\n")
     file = book.root / "tools" / "keynumbers.py"
     file.write_text(file.read_text().replace("\\u2009·\\u2009", "×"))
     failed = book.build()
-    assert "intro.md:3" in failed.stdout and "got 'page'" in failed.stdout, failed.stdout
+    assert "intro.md:3" in failed.stdout and "got 'fig-x'" in failed.stdout, failed.stdout
     assert failed.returncode != 0 and "started" not in failed.stdout
     (book.root / "intro.md").write_text("# A book\n\n```{bibliography}\n```\n")
     built = book.build()
