@@ -25,6 +25,12 @@ addEventListener("load", async () => {
 addEventListener("load", openTarget);
 addEventListener("hashchange", openTarget);
 
+// The front page's movie plays by itself, but not for readers who want no motion.
+addEventListener("load", () => {
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches)
+    for (const movie of document.querySelectorAll("video[autoplay]")) movie.pause();
+});
+
 // From disk a page may read no other page: the search lists titles only, and the packed site is not in itself.
 if (location.protocol === "file:") {
   DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;

@@ -139,7 +139,7 @@ def test_remove(execution, tmp_path):
 
 def remove(folder, name: str) -> None:
     """Remove a chapter from a copy of this book; nothing of it is left, and nothing warns."""
-    copy = ThrowAwayBook(folder / "book")
+    copy = ThrowAwayBook(folder)
     shutil.rmtree(copy.root)
     shutil.copytree(
         ROOT,

@@ -176,7 +176,8 @@ class Movie(FrontPage):
         if figure not in found:
             known = ", ".join(sorted(found)) or "none"
             raise self.error(f"movie: expected a movie of {name} ({known}), got {figure!r}")
-        return [nodes.raw("", found[figure], format="html")]
+        playing = found[figure].replace("<video", "<video autoplay", 1)
+        return [nodes.raw("", playing, format="html")]
 
 
 class Worth(FrontPage):

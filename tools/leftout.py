@@ -11,7 +11,9 @@ import re
 
 from chapters import BELOW, documents
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.errors import ExtensionError
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
@@ -47,7 +49,21 @@ def without_target(app, env, node, contnode) -> nodes.Node | None:
     if not app.config.left_out or node.get("refdoc", "").startswith(BELOW):
         return None
     logger.info("%s: left out: %s", node.get("refdoc"), node["reftarget"])
-    return nodes.inline("", contnode.astext())
+    text = contnode.astext()
+    return nodes.inline("", "there" if text == node["reftarget"] else text)
+
+
+class UnlinkResults(SphinxPostTransform):
+    """Do so for theorems and algorithms before sphinx-proof looks for them, and warns."""
+
+    default_priority = 5
+
+    def run(self) -> None:
+        known = getattr(self.env, "proof_list", {})
+        for node in list(self.document.findall(addnodes.pending_xref)):
+            if node.get("refdomain") == "prf" and node["reftarget"] not in known:
+                if text := without_target(self.app, self.env, node, node):
+                    node.replace_self(text)
 
 
 def setup(app) -> None:
@@ -55,4 +71,5 @@ def setup(app) -> None:
     app.add_config_value("left_out", {}, "env", types=[dict])
     app.connect("config-inited", check)
     app.connect("source-read", unlink)
+    app.add_post_transform(UnlinkResults)
     app.connect("missing-reference", without_target, priority=900)
