@@ -31,6 +31,7 @@ import edition
 import execute
 import explorables
 import ledgerpage
+import paper
 import results
 from chapters import BookError, documents
 from docutils import nodes
@@ -291,12 +292,6 @@ def without_thebe(app, config) -> None:
     styles[:] = [style for style in styles if style[0] != "sphinx-thebe.css"]
 
 
-def share_handlers(app) -> None:
-    """Let the one-page builder, for print, write what the builder of the site can write."""
-    handlers = app.registry.translation_handlers
-    handlers["singlehtml"] = handlers["html"] | handlers.get("singlehtml", {})
-
-
 def version_of_tools() -> int:
     """A number for the code that makes the pages: Sphinx begins anew where it has changed."""
     here = pathlib.Path(__file__).parent
@@ -313,13 +308,13 @@ def setup(app) -> dict:
     app.add_search_language(FoldedEnglish)
     explorables.setup(app)
     cite.setup(app)
+    paper.setup(app)
     edition.setup(app)
     app.connect("config-inited", without_thebe)
     app.connect("config-inited", set_buttons)
     app.connect("config-inited", read_only_what_the_book_has)
     app.connect("config-inited", point_to_runs)
     app.connect("builder-inited", execute_chapters)
-    app.connect("builder-inited", share_handlers)
     app.connect("env-get-outdated", outdated_pages)
     app.connect("doctree-resolved", check_alternative_text)
     app.connect("doctree-resolved", typeset_numbers)
