@@ -13,7 +13,7 @@ import sheets
 from inputs import chapter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from plain import texts
-from results import VECTOR, Result
+from results import Result
 
 COMPANIONS = """\
 # What the chapter imports or reads from its own folder, for a notebook that was downloaded alone.
@@ -46,9 +46,6 @@ def notebook(result: Result, texts: list[str]) -> nbformat.NotebookNode:
         for index, cell in enumerate(executed.cells)
         if cell.cell_type == "code" and index not in hidden
     ]
-    for cell in code:
-        for output in cell.get("outputs", []):
-            output.get("data", {}).pop(VECTOR, None)
     first = new_code_cell(COMPANIONS.format(companions=chapter(result.root, result.name).contents))
     first.metadata["jupyter"] = {"source_hidden": True}
     cells = [first]

@@ -36,14 +36,12 @@ import results
 from chapters import ROOT, BookError, chapter_names, command_line, documents, run_tool, whole
 from inputs import Chapter, chapter, surroundings
 from PIL import Image
-from results import VECTOR
 
 CELL_TIMEOUT = 600  # seconds, where a chapter's front matter does not say
 JOBS = 2
 SAMPLE = 0.1  # seconds between two looks at the memory
 REPORT = 15  # seconds between two lines on how far the running chapters are
 CELL_CHARACTERS = 20_000  # that a cell may show: more is a log and no page
-KERNEL = 'c.InlineBackend.figure_formats = {"png", "pdf"}  # for the screen and for paper\n'
 
 
 @contextlib.contextmanager
@@ -151,16 +149,11 @@ def machine() -> str:
 
 
 def shrink_pictures(notebook: nbformat.NotebookNode) -> None:
-    """Store the pictures with 256 colours each: a third of the bytes, and no eye sees it.
-
-    What paper would have of them, curves instead of dots, stays where it is no larger.
-    """
+    """Store the pictures with 256 colours each: a third of the bytes, and no eye sees it."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = with_palette(output.data["image/png"])
-                if len(output.data.get(VECTOR, "")) > len(output.data["image/png"]):
-                    del output.data[VECTOR]
 
 
 def with_palette(png: str) -> str:
@@ -197,15 +190,7 @@ class Run:
         cwd.mkdir(parents=True)
         self.chapter.lay_out(cwd)
         nbformat.write(self.chapter.notebook, cwd / "chapter.ipynb")
-        settings = self.folder / "ipython" / "profile_default" / "ipython_kernel_config.py"
-        settings.parent.mkdir(parents=True)
-        settings.write_text(KERNEL)
-        own = {
-            "PYTHONPATH": str(cwd),
-            "BOOK_PROGRESS": str(self.folder / "progress"),
-            "IPYTHONDIR": str(self.folder / "ipython"),
-            "SOURCE_DATE_EPOCH": "0",  # no picture says when it was drawn
-        }
+        own = {"PYTHONPATH": str(cwd), "BOOK_PROGRESS": str(self.folder / "progress")}
         environment = surroundings() | own
         environment.pop("CHECKPOINT", None)  # a page shows a whole run
         with open(self.folder / "log", "w") as log:

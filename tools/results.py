@@ -21,7 +21,6 @@ from jupyter_cache.base import CacheBundleIn
 
 KEPT = 3
 GLUED = "application/papermill.record/text/plain"  # where key_number leaves its value
-VECTOR = "application/pdf"  # a picture for print
 
 
 @dataclasses.dataclass(frozen=True)
