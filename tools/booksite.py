@@ -5,6 +5,7 @@
 - Directives show what the execution gave (``directives.py``, ``ledgerpage.py``).
 - Each chapter can be downloaded as an executed notebook (``downloads.py``).
 - Each chapter says how to cite it (``cite.py``).
+- The book is written for print, too (``paper.py``).
 - An image without alternative text is a warning, and warnings fail the build.
 - A movie leaves the page for a file of its own, and so do the pictures of an explorable.
 - No page asks another host for anything.
@@ -32,6 +33,7 @@ import execute
 import explorables
 import ledgerpage
 import paper
+import printing
 import results
 from chapters import BookError, documents
 from docutils import nodes
@@ -77,7 +79,8 @@ def execution_digest(env: BuildEnvironment) -> str:
 
 def outdated_pages(app, env, added, changed, removed) -> list[str]:
     """All pages, where any chapter has run: each may quote its numbers."""
-    before, env.book_digest = getattr(env, "book_digest", None), execution_digest(env)
+    now = execution_digest(env) + ", printed" * printing.printed(app)
+    before, env.book_digest = getattr(env, "book_digest", None), now
     return [] if env.book_digest == before else list(env.found_docs)
 
 

@@ -40,6 +40,7 @@ DOTS_PER_INCH = 200  # of a picture on paper
 ON_SCREEN = 144  # dots to an inch of a chapter's figure (book.py)
 FRAMES = 4  # of a movie
 SHORT = 12  # rows of a table that need not break
+LINE, GAP = 92, 2.6  # characters of a table's line, and of the gap between two columns
 WIDEST = 60  # characters of a cell: more than that asks for no wider a column
 
 
@@ -53,7 +54,9 @@ def configure(app, config) -> None:
     config.latex_toplevel_sectioning = "chapter"
     config.latex_domain_indices = False
     config.latex_table_style = ["booktabs"]
-    config.latex_additional_files = [str(pathlib.Path(__file__).with_name("paper.sty").relative_to(root))]
+    config.latex_additional_files = [
+        str(pathlib.Path(__file__).with_name("paper.sty").relative_to(root))
+    ]
     config.latex_elements = {
         "papersize": "a4paper",
         "pointsize": "10pt",
@@ -94,6 +97,7 @@ def metadata(app) -> str:
     facts = {
         "pdftitle": whole["title"],
         "pdfauthor": names(root),
+        "keeppdfinfo": "true",
         "pdfsubject": cite.edition(root),
         "pdflang": app.config.language,
         "pdfcopyright": "Text: CC-BY-4.0. Code: MIT licence.",
@@ -138,7 +142,7 @@ Set in STIX Two and DejaVu Sans Mono with Lua\LaTeX.\par
 \endgroup
 \clearpage
 \hypersetup{{pageanchor=true}}
-\frontmatter"""
+\frontmatter\setcounter{{secnumdepth}}{{-2}}"""
 
 
 def parts(root: pathlib.Path) -> dict[str, str]:
@@ -186,7 +190,9 @@ class Stills(OnPaper):
         for bundle in list(self.document.findall(nodes.container)):
             if bundle.get("nb_element") != "mime_bundle":
                 continue
-            page = "".join(raw.astext() for raw in bundle.findall(nodes.raw) if raw["format"] == "html")
+            page = "".join(
+                raw.astext() for raw in bundle.findall(nodes.raw) if raw["format"] == "html"
+            )
             if "<video" in page:
                 self.replace(bundle, "Movie", list(self.frames(page)))
             elif 'class="explorable"' in page:
@@ -230,10 +236,15 @@ class Stills(OnPaper):
             for s in soup.select(".explorable-slider")
         )
         shown = soup.select_one(".explorable-picture")
-        for box, text in [(shown, told), *((e, e.span.get_text()) for e in soup.select(".explorable-ends > div"))]:
+        for box, text in [
+            (shown, told),
+            *((e, e.span.get_text()) for e in soup.select(".explorable-ends > div")),
+        ]:
             data = base64.b64decode(box.img["src"].partition("base64,")[2])
             wide = box is shown
-            yield self.picture(Image.open(io.BytesIO(data)), alt=box.img["alt"], told=text, first=wide)
+            yield self.picture(
+                Image.open(io.BytesIO(data)), alt=box.img["alt"], told=text, first=wide
+            )
 
 
 class Leave(OnPaper):
@@ -278,7 +289,9 @@ class Solutions(OnPaper):
     default_priority = 31  # their titles name the exercises by then
 
     def run(self, **kwargs) -> None:
-        appendix = nodes.section("", nodes.title("", "Solutions to the exercises"), ids=["solutions"])
+        appendix = nodes.section(
+            "", nodes.title("", "Solutions to the exercises"), ids=["solutions"]
+        )
         section, last = None, None
         for solution in list(self.document.findall(solution_node)):
             docname = self.page(solution)
@@ -312,30 +325,36 @@ class Bibliography(OnPaper):
 
 
 class Tables(OnPaper):
-    """Let long tables break, with columns that share the line by what is in them."""
+    """Let long tables break; where one is too wide, let its columns share the line by what is in them."""
 
     default_priority = 800
 
     def run(self, **kwargs) -> None:
         for table in self.document.findall(nodes.table):
             rows = list(table.findall(nodes.row))
-            widths = [max(map(weight, column)) for column in zip(*rows, strict=False)]
-            long = len(rows) > SHORT or sum(weight(entry) for row in rows for entry in row) > 1500
-            if not long and sum(widths) <= 2 * WIDEST:
+            texts = [[words(entry) for entry in column] for column in zip(*rows, strict=False)]
+            wanted = [max(map(len, column)) for column in texts]
+            least = [max(len(w) for text in column for w in text.split(" ")) for column in texts]
+            room = LINE - GAP * len(wanted)
+            if len(rows) > SHORT:
+                table["classes"].append("longtable")
+            if sum(wanted) <= room:
                 continue
             table["classes"] = [c for c in table["classes"] if c != "colwidths-auto"]
-            table["classes"] += ["longtable", "colwidths-given"]
-            for spec, width in zip(table.findall(nodes.colspec), widths, strict=True):
-                spec["colwidth"] = width
+            table["classes"].append("colwidths-given")
+            more = [max(min(w, WIDEST) - need, 0) for w, need in zip(wanted, least, strict=True)]
+            share = max(room - sum(least), 0) / max(sum(more), 1)
+            for spec, need, rest in zip(table.findall(nodes.colspec), least, more, strict=True):
+                spec["colwidth"] = round(10 * (need + GAP + share * rest))
 
 
-def weight(entry: nodes.Element) -> int:
-    """The width that a cell of a table asks for, in characters."""
+def words(entry: nodes.Element) -> str:
+    """What a cell says, with as many characters as it takes, and spaces where a line may end."""
     text = entry.astext()
     for formula in entry.findall(nodes.math):  # most of it are commands
-        text = text.replace(formula.astext(), re.sub(r"\\[a-z]+|[{}^_]", "", formula.astext()))
-    longest = max(map(len, text.split()), default=1)
-    return max(min(len(text), WIDEST), longest, 4)
+        short = re.sub(r"\\[a-z]+", "m", formula.astext())
+        text = text.replace(formula.astext(), re.sub(r"[{}^_\s\\]", "", short))
+    return re.sub(r"[ \n]+", " ", text)  # a thin space ends no line
 
 
 class SvgToPdf(ImageConverter):
@@ -345,7 +364,12 @@ class SvgToPdf(ImageConverter):
         return True
 
     def convert(self, _from, _to) -> bool:
-        subprocess.run(["rsvg-convert", "--format=pdf", f"--output={_to}", str(_from)], check=True)
+        drawing = pathlib.Path(_from).read_text("utf-8")
+        drawing = drawing.replace(
+            "<text ", '<text xml:space="preserve" '
+        )  # librsvg would drop some
+        command = ["rsvg-convert", "--format=pdf", f"--output={_to}"]
+        subprocess.run(command, input=drawing, text=True, check=True)
         return True
 
 
@@ -376,14 +400,16 @@ class Paper(LaTeXTranslator):
         if r"\mainmatter" + "\n" not in self.body:
             self.body.append(r"\mainmatter" + "\n")
         if caption := self.parts.get(name):
-            self.body.append(rf"\part{{{self.encode(caption)}}}" + "\n")
+            self.body.append(
+                rf"\setcounter{{secnumdepth}}{{2}}\part{{{self.encode(caption)}}}" + "\n"
+            )
         number = self.builder.env.toc_secnumbers.get(name, {}).get("", ())
         if number:
-            self.body.append(rf"\setcounter{{secnumdepth}}{{2}}\setcounter{{chapter}}{{{number[0] - 1}}}" + "\n")
+            self.body.append(
+                rf"\setcounter{{secnumdepth}}{{2}}\setcounter{{chapter}}{{{number[0] - 1}}}" + "\n"
+            )
         else:
             self.body.append(r"\setcounter{secnumdepth}{-2}" + "\n")
-        if not node.get("moved"):
-            self.body.append(self.hypertarget(":doc", anchor=False))
 
     # Figures.
 
@@ -396,9 +422,16 @@ class Paper(LaTeXTranslator):
 
     def visit_image(self, node) -> None:
         if "first" in node:  # a still of an explorable
-            width, newline = ("0.62", r"\\[1ex]") if node["first"] else ("0.485", r"\hspace{0.01\linewidth}\allowbreak ")
+            width, newline = (
+                ("0.62", r"\\[1ex]")
+                if node["first"]
+                else ("0.485", r"\hspace{0.01\linewidth}\allowbreak ")
+            )
             file = self.builder.images[node["uri"]]
-            self.body.append(rf"\still[{width}\linewidth]{{{file}}}{{{self.encode(node['told'])}}}{newline}%" + "\n")
+            self.body.append(
+                rf"\still[{width}\linewidth]{{{file}}}{{{self.encode(node['told'])}}}{newline}%"
+                + "\n"
+            )
         elif "stills" in node.parent.get("classes", []):
             file = self.builder.images[node["uri"]]
             self.body.append(rf"\still{{{file}}}{{}}\hspace{{0.01\linewidth}}\allowbreak %" + "\n")
@@ -420,9 +453,17 @@ class Paper(LaTeXTranslator):
 
     def visit_block(self, node) -> None:
         title = self.title_of(node)
+        for content in [child for child in node if isinstance(child, nodes.section)]:
+            content.replace_self(content.children)  # a section would begin with a new paragraph
         algorithm = node.get("realtype") == "algorithm"
-        self.body.append("\n\n" + rf"\begin{{book{'algorithm' if algorithm else 'block'}}}{{{title}}}")
-        self.body.append(self.hypertarget_to(node, anchor=True) + "%\n")
+        self.body.append(
+            "\n\n" + rf"\begin{{book{'algorithm' if algorithm else 'block'}}}{{{title}}}"
+        )
+        self.body.append(self.hypertarget_to(node, anchor=True))
+        if isinstance(node, (exercise_node, exercise_enumerable_node)):
+            self.body.append(
+                rf"\label{{exercise:{node['label']}}}"
+            )  # as its extension refers to it
 
     def depart_block(self, node) -> None:
         algorithm = node.get("realtype") == "algorithm"
@@ -442,7 +483,12 @@ class Paper(LaTeXTranslator):
         return "".join(self.popbody())
 
     def visit_proof(self, node) -> None:
-        self.body.append("\n\n" + r"\begin{bookproof}%" + "\n")
+        node[:] = node[
+            0
+        ].children  # its extension puts it into a box, and its name before its first word
+        first = next(node.findall(nodes.Text))
+        first.parent.replace(first, nodes.Text(first.removeprefix("Proof. ")))
+        self.body.append("\n\n" + r"\begin{bookproof}")
 
     def depart_proof(self, node) -> None:
         self.body.append(r"\end{bookproof}" + "\n")
@@ -461,7 +507,9 @@ class Paper(LaTeXTranslator):
     def depart_reference(self, node) -> None:
         super().depart_reference(node)
         address = node.get("refuri", "")
-        outside = address.startswith(("http:", "https:")) and not self.in_title and not self.in_caption
+        outside = (
+            address.startswith(("http:", "https:")) and not self.in_title and not self.in_caption
+        )
         if outside and node.astext() not in address and not self.in_sources:
             self.body.append(rf"\footnote{{\sphinxnolinkurl{{{self.encode_uri(address)}}}}}")
 
@@ -495,7 +543,9 @@ class Paper(LaTeXTranslator):
 
 def setup(app) -> None:
     """Called by ``booksite``'s own."""
-    app.connect("config-inited", configure, priority=600)  # what the repository is, is known by then
+    app.connect(
+        "config-inited", configure, priority=600
+    )  # what the repository is, is known by then
     app.connect("builder-inited", set_handlers)
     app.set_translator("latex", Paper, override=True)
     for transform in (Stills, Leave, Preface, Solutions, Bibliography, Tables, SvgToPdf):
