@@ -40,7 +40,7 @@ DOTS_PER_INCH = 200  # of a picture on paper
 ON_SCREEN = 144  # dots to an inch of a chapter's figure (book.py)
 FRAMES = 4  # of a movie
 SHORT = 12  # rows of a table that need not break
-LINE, GAP = 92, 2.6  # characters of a table's line, and of the gap between two columns
+LINE, GAP = 104, 2  # characters of a table's line, and of the gap between two columns
 WIDEST = 60  # characters of a cell: more than that asks for no wider a column
 
 
@@ -197,6 +197,8 @@ class Stills(OnPaper):
                 self.replace(bundle, "Movie", list(self.frames(page)))
             elif 'class="explorable"' in page:
                 self.replace(bundle, "To be explored", list(self.ends(page)))
+            elif page:
+                bundle.replace_self(list(plain(page)))
 
     def replace(self, bundle, what: str, stills: list) -> None:
         """Put stills, each with what it shows, in place of what moves; say where it does."""
@@ -245,6 +247,24 @@ class Stills(OnPaper):
             yield self.picture(
                 Image.open(io.BytesIO(data)), alt=box.img["alt"], told=text, first=wide
             )
+
+
+def plain(page: str):
+    """The tables and paragraphs of a cell's HTML."""
+    for part in BeautifulSoup(page, "html.parser").select("table, p"):
+        lines = [[cell.get_text() for cell in row.select("th, td")] for row in part.select("tr")]
+        if not lines:
+            yield nodes.paragraph("", part.get_text())
+            continue
+        rows = [
+            nodes.row("", *(nodes.entry("", nodes.paragraph("", text)) for text in line))
+            for line in lines
+        ]
+        group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in lines[0]), cols=len(lines[0]))
+        heads = len(part.select("thead tr"))
+        group += nodes.thead("", *rows[:heads]) if heads else []
+        group += nodes.tbody("", *rows[heads:])
+        yield nodes.table("", group, classes=["colwidths-auto"])
 
 
 class Leave(OnPaper):
@@ -301,6 +321,7 @@ class Solutions(OnPaper):
                 appendix += section
             last = docname
             solution.parent.remove(solution)
+            solution[0].insert(1, nodes.Text(" "))
             moved = addnodes.start_of_file("", solution, docname=docname, moved=True)
             section += moved
             exercise = self.env.sphinx_exercise_registry[solution["target_label"]]["node"]
@@ -453,8 +474,9 @@ class Paper(LaTeXTranslator):
 
     def visit_block(self, node) -> None:
         title = self.title_of(node)
-        for content in [child for child in node if isinstance(child, nodes.section)]:
-            content.replace_self(content.children)  # a section would begin with a new paragraph
+        for at, child in reversed(list(enumerate(node))):
+            if isinstance(child, nodes.section):  # it would begin with a new paragraph
+                node[at : at + 1] = child.children
         algorithm = node.get("realtype") == "algorithm"
         self.body.append(
             "\n\n" + rf"\begin{{book{'algorithm' if algorithm else 'block'}}}{{{title}}}"

@@ -23,7 +23,7 @@ OVERFULL = re.compile(
     r"^Overfull \\(?P<box>[hv])box \((?P<points>[\d.]+)pt too \w+\) (?P<where>.*)\n(?P<text>.*)",
     re.M,
 )
-LOST = re.compile(r"^(?:LaTeX|Package hyperref) Warning: .*(?:undefined|multiply defined).*", re.M)
+LOST = re.compile(r"^(?:LaTeX|Package hyperref) Warning: .*undefined.*", re.M)
 GLYPH = re.compile(r"^Missing character: .*", re.M)
 
 
@@ -67,9 +67,9 @@ def typeset(root: pathlib.Path) -> tuple[pathlib.Path, str]:
     log = folder / "book.log"
     said = log.read_text("utf-8", errors="replace") if log.exists() else done.stdout
     if done.returncode:
-        raise BookError(
-            f"the book was not typeset:\n{''.join(done.stdout.splitlines(True)[-TAIL:])}"
-        )
+        error = said.find("\n! ") + 1 if log.exists() else 0
+        lines = said[error:].splitlines()[:TAIL] if error else done.stdout.splitlines()[-TAIL:]
+        raise BookError("\n".join(["the book was not typeset:", *lines]))
     found, code = complaints(said)
     if found:
         raise BookError("\n".join([f"the book was typeset, but not well; see {log}:", *found]))
