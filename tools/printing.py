@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 
+import edition
 from chapters import ROOT, BookError, build_command, command_line, run_tool
 
 NAME = "book.pdf"
@@ -51,12 +52,13 @@ def typeset(root: pathlib.Path) -> tuple[pathlib.Path, str]:
     BookError
         If it was not built, or not well.
     """
-    folder, site = root / "_build" / "latex", root / "_build" / "html"
+    place = edition.folder(root)
+    folder, site = place / "_build" / "latex", place / "_build" / "html"
     settings = {
         "LATEXMKOPTS": "-silent -halt-on-error",
         "max_print_line": "10000",  # a line of the log is a line
     }
-    command = build_command(root, "--builder", "pdflatex")
+    command = build_command(root, "--builder", "pdflatex", "--path-output", str(place))
     done = subprocess.run(
         command,
         env=os.environ | settings,
