@@ -25,7 +25,7 @@ import cite
 from bs4 import BeautifulSoup
 from chapters import BookError
 from docutils import nodes
-from PIL import Image
+from PIL import Image, ImageFont
 from sphinx import addnodes
 from sphinx.builders.latex.nodes import thebibliography
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -40,8 +40,12 @@ DOTS_PER_INCH = 200  # of a picture on paper
 ON_SCREEN = 144  # dots to an inch of a chapter's figure (book.py)
 FRAMES = 4  # of a movie
 SHORT = 12  # rows of a table that need not break
-LINE, GAP = 104, 2  # characters of a table's line, and of the gap between two columns
-WIDEST = 60  # characters of a cell: more than that asks for no wider a column
+LINE, GAP, POINTS = (
+    431,
+    8,
+    8,
+)  # of a table: its line, the gap between two columns, its letters, in points
+WIDEST = 240  # points of a cell: more than that asks for no wider a column
 
 
 # ------------------------------------------------------------------------------- settings
@@ -354,8 +358,8 @@ class Tables(OnPaper):
         for table in self.document.findall(nodes.table):
             rows = list(table.findall(nodes.row))
             texts = [[words(entry) for entry in column] for column in zip(*rows, strict=False)]
-            wanted = [max(map(len, column)) for column in texts]
-            least = [max(len(w) for text in column for w in text.split(" ")) for column in texts]
+            wanted = [max(map(width, column)) for column in texts]
+            least = [max(width(w) for text in column for w in text.split(" ")) for column in texts]
             room = LINE - GAP * len(wanted)
             if len(rows) > SHORT:
                 table["classes"].append("longtable")
@@ -366,11 +370,23 @@ class Tables(OnPaper):
             more = [max(min(w, WIDEST) - need, 0) for w, need in zip(wanted, least, strict=True)]
             share = max(room - sum(least), 0) / max(sum(more), 1)
             for spec, need, rest in zip(table.findall(nodes.colspec), least, more, strict=True):
-                spec["colwidth"] = round(10 * (need + GAP + share * rest))
+                spec["colwidth"] = round(need + GAP + share * rest)
+
+
+@functools.cache
+def face() -> ImageFont.FreeTypeFont:
+    command = ["kpsewhich", "STIXTwoText-Regular.otf"]
+    path = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return ImageFont.truetype(path, 10 * POINTS)
+
+
+def width(text: str) -> float:
+    """The width of a text in a table, in points."""
+    return face().getlength(text) / 10
 
 
 def words(entry: nodes.Element) -> str:
-    """What a cell says, with as many characters as it takes, and spaces where a line may end."""
+    """What a cell says, about as wide as it is, with spaces where a line may end."""
     text = entry.astext()
     for formula in entry.findall(nodes.math):  # most of it are commands
         short = re.sub(r"\\[a-z]+", "m", formula.astext())
