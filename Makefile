@@ -11,13 +11,15 @@ ifneq ($(filter-out full students,$(EDITION)),)
 $(error EDITION: expected full or students, got '$(EDITION)')
 endif
 
-.PHONY: help book test test-mpi test-variations test-mutants lint links serve lab bench clean setup requirements
+.PHONY: help book pdf test test-mpi test-pdf test-variations test-mutants lint links serve lab bench clean setup requirements
 
 help:
-	@echo 'make book          build the site, _build/html/index.html, and print it, _build/html/book.pdf'
+	@echo 'make book          build the site, _build/html/index.html'
 	@echo 'make book EDITION=students       without the solutions, in _build/students/_build/html'
+	@echo 'make pdf           typeset the book, _build/html/book.pdf; the site offers it when it is built next'
 	@echo 'make test          run the chapters that have changed, check every number, and lint'
 	@echo 'make test-mpi      run every Firedrake chapter on 1 and on 2 ranks, check the same numbers'
+	@echo 'make test-pdf      typeset a small book with one of everything, and read it'
 	@echo 'make test-variations    what a reader would change in each chapter (CHAPTERS=...)'
 	@echo 'make test-mutants       deliberate mistakes, and which rows of the ledger catch them (CHAPTERS=...)'
 	@echo 'make lint          what ruff, codespell, hadolint and zizmor say of code, text and workflow'
@@ -32,8 +34,13 @@ help:
 book: setup
 	$(bin)/python tools/execute.py
 	$(bin)/jupyter-book build -W -n --keep-going --path-output $(if $(students),_build/students,.) .
-	$(if $(students),,$(bin)/python tools/pdf.py)
 	$(bin)/python tools/offline.py
+
+# With Debian's TeX Live, which nothing else needs.
+pdf test-pdf: lists := tex.txt
+pdf: setup
+	$(bin)/python tools/execute.py
+	$(bin)/python tools/printing.py
 
 test: setup lint
 	$(bin)/python -m pytest tests
@@ -41,6 +48,10 @@ test: setup lint
 # A chapter is the same script on any number of ranks, and interrupted ones resume: about an hour.
 test-mpi: setup
 	$(bin)/python -m pytest tests -m mpi
+
+# A small book with one of everything is typeset, and read back.
+test-pdf: setup
+	$(bin)/python -m pytest tests -m pdf
 
 # Every change and every mistake of the lists in tests/, two at once: the better part of an hour each.
 test-variations: setup
@@ -72,7 +83,7 @@ bench: setup
 	@$(bin)/python tools/bench.py $(if $(COMPARE),--compare $(COMPARE)) $(CHAPTERS)
 
 setup:
-	@tools/setup.sh
+	@tools/setup.sh $(lists)
 
 requirements: setup
 	$(bin)/uv pip compile --quiet --universal --python-version 3.11 --no-header requirements.in -o requirements.txt

@@ -7,7 +7,6 @@ import chapters
 import downloads
 import inputs
 import nbformat
-import pdf
 import pytest
 import ranks
 from conftest import ROOT
@@ -168,23 +167,6 @@ def test_notebook_keeps_a_helper_that_is_there(notebooks, tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[first])
     NotebookClient(notebook, timeout=60, resources={"metadata": {"path": tmp_path}}).execute()
     assert (tmp_path / "book.py").read_text() == "# mine\n"
-
-
-def test_print(tmp_path):
-    """A movie is printed as its poster; the PDF has an outline, and nothing half-made stays."""
-    poster = "data:image/gif;base64,R0lGODlhAQABAIAAAP8AAAAAACwAAAAAAQABAAACAkQBADs="
-    page = tmp_path / "page.html"
-    page.write_text(
-        "<html lang=en><title>A book</title><h1>One</h1><h2>Two</h2>"
-        f'<video poster="{poster}" aria-label="a movie"></video>'
-        "<script>window.MathJax = {startup: {promise: Promise.resolve()}}</script></html>"
-    )
-    pdf.print_book(page, tmp_path / "book.pdf")
-    printed = (tmp_path / "book.pdf").read_bytes()
-    assert printed.startswith(b"%PDF")
-    assert b"/Outlines" in printed
-    assert b"/Image" in printed
-    assert {path.name for path in tmp_path.iterdir()} == {"page.html", "book.pdf"}
 
 
 def test_companions_are_text():

@@ -5,15 +5,12 @@ import http.server
 import io
 import re
 import shutil
-import subprocess
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import book
 import explorable
 import matplotlib
 import numpy as np
-import pdf
 import pytest
 import results
 import test_lab
@@ -595,16 +592,6 @@ def test_on_paper(addresses, chrome, built, tmp_path):
         )  # as a reader prints, wherever he is on the page
         check_ends(one)
     assert (tmp_path / "page.pdf").read_bytes().count(b"/Subtype /Image") >= 3 + 4
-
-
-def test_the_printed_book(built, tmp_path):
-    command = [ROOT / ".venv/bin/jupyter-book", "build", "--builder", "singlehtml", built.root]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert done.returncode == 0, done.stdout
-    page = built.root / "_build" / "singlehtml" / "intro.html"
-    with ThreadPoolExecutor() as aside:  # where no other browser is driven
-        aside.submit(pdf.print_book, page, tmp_path / "book.pdf").result()
-    assert (tmp_path / "book.pdf").read_bytes().count(b"/Subtype /Image") >= 3 + 4
 
 
 def test_a_slow_server(addresses, chrome):

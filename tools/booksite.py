@@ -5,6 +5,7 @@
 - Directives show what the execution gave (``directives.py``, ``ledgerpage.py``).
 - Each chapter can be downloaded as an executed notebook (``downloads.py``).
 - Each chapter says how to cite it (``cite.py``).
+- The book is written for print, too (``paper.py``).
 - An image without alternative text is a warning, and warnings fail the build.
 - A movie leaves the page for a file of its own, and so do the pictures of an explorable.
 - No page asks another host for anything.
@@ -33,6 +34,8 @@ import explorables
 import frontpage
 import ledgerpage
 import leftout
+import paper
+import printing
 import results
 import sheets
 from chapters import FULL, BookError, chosen_edition, documents, folder
@@ -79,7 +82,8 @@ def execution_digest(env: BuildEnvironment) -> str:
 
 def outdated_pages(app, env, added, changed, removed) -> list[str]:
     """All pages, where any chapter has run: each may quote its numbers."""
-    before, env.book_digest = getattr(env, "book_digest", None), execution_digest(env)
+    now = execution_digest(env) + ", printed" * printing.printed(app)
+    before, env.book_digest = getattr(env, "book_digest", None), now
     return [] if env.book_digest == before else list(env.found_docs)
 
 
@@ -294,12 +298,6 @@ def without_thebe(app, config) -> None:
     styles[:] = [style for style in styles if style[0] != "sphinx-thebe.css"]
 
 
-def share_handlers(app) -> None:
-    """Let the one-page builder, for print, write what the builder of the site can write."""
-    handlers = app.registry.translation_handlers
-    handlers["singlehtml"] = handlers["html"] | handlers.get("singlehtml", {})
-
-
 def version_of_tools() -> int:
     """A number for the code that makes the pages: Sphinx begins anew where it has changed."""
     here = pathlib.Path(__file__).parent
@@ -318,13 +316,13 @@ def setup(app) -> dict:
     app.add_search_language(FoldedEnglish)
     explorables.setup(app)
     cite.setup(app)
+    paper.setup(app)
     edition.setup(app)
     app.connect("config-inited", without_thebe)
     app.connect("config-inited", set_buttons)
     app.connect("config-inited", read_only_what_the_book_has)
     app.connect("config-inited", point_to_runs)
     app.connect("builder-inited", execute_chapters)
-    app.connect("builder-inited", share_handlers)
     app.connect("env-get-outdated", outdated_pages)
     app.connect("doctree-resolved", check_alternative_text)
     app.connect("doctree-resolved", typeset_numbers)

@@ -1,4 +1,4 @@
-"""The browser that prints the book and tests its pages."""
+"""The browser that tests the book's pages."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import pathlib
 import re
 import subprocess
 
+import printing
 import yaml
 
 
@@ -96,7 +97,8 @@ def offer(app, pagename, templatename, context, doctree) -> None:
     meta += [("author", ", ".join(filter(None, author))) for author in whole["authors"]]
     meta += [("publication_date", f"{whole['date']:%Y/%m/%d}"), ("language", app.config.language)]
     if site := app.config.ogp_site_url:
-        meta += [("public_url", address(app, pagename)), ("pdf_url", f"{site}book.pdf")]
+        meta.append(("public_url", address(app, pagename)))
+        meta += [("pdf_url", f"{site}{printing.NAME}")] if printing.printed(app) else []
     context["metatags"] += "".join(
         f'<meta name="citation_{key}" content="{html.escape(value)}">\n' for key, value in meta
     )

@@ -1,4 +1,4 @@
-"""What a page offers to download: the executed notebook, complete in one file; exercises; the whole book, printed or packed."""
+"""What a page offers to download: the executed notebook, complete in one file; exercises; the whole book, typeset or packed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import re
 import cite
 import nbformat
 import offline
+import printing
 import sheets
 from bs4 import BeautifulSoup
-from chapters import FULL, chosen_edition
 from edition import hidden_cells
 from inputs import chapter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -79,8 +79,14 @@ def offer(app, pagename, templatename, context, doctree) -> None:
         offered.append((address, ".ipynb", "The executed notebook", "fas fa-code", "notebook"))
         if address := sheets.write(app, pagename, body):
             offered.append((address, "exercises", "A sheet to print", "fas fa-pencil", "exercises"))
-    if chosen_edition() == FULL:
-        whole = ("book.pdf", "book.pdf", "The whole book, printed", "fas fa-file-pdf", "book")
+    if printing.printed(app):
+        whole = (
+            printing.NAME,
+            printing.NAME,
+            "The whole book, to print",
+            "fas fa-file-pdf",
+            "book",
+        )
         offered.append(whole)
     site = "The whole site, to read without network"
     offered.append((offline.NAME, offline.NAME, site, "fas fa-file-zipper", "offline"))

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Install what the book needs and is not there yet: Debian packages, .venv, PETSc, SLEPc, Firedrake, the rest.
+# Install what the book needs and is not there yet: Debian packages, .venv, PETSc, SLEPc, Firedrake, the rest;
+# and the packages of a list that is named, tex.txt.
 #
 # Each step leaves a stamp in .venv/.setup when it is done, so that an interrupted set-up resumes at the step
 # that was interrupted, and a finished one costs a blink.  A stamp holds what the step depends on: change a
@@ -8,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 stamps=.venv/.setup
-number=0 total=8 key="" job=""
+number=0 total=$((8 + $#)) key="" job=""
 began=$SECONDS
 
 fail() { printf '\nset-up: %s\n' "$*" >&2; exit 1; }
@@ -62,9 +63,9 @@ refuse_the_unfit() {
     || fail "expected Python 3.11 or later, got $("$python" --version 2>&1); set PYTHON to another one"
 }
 
-packages() { sed 's/#.*//; /^chromium/d' apt.txt | xargs; }  # nothing is compiled against a browser
+packages() { sed 's/#.*//; /^chromium/d' "${1:-apt.txt}" | xargs; }  # nothing is compiled against a browser
 missing() {
-  comm -23 <(packages | tr ' ' '\n' | sort) \
+  comm -23 <(packages "$@" | tr ' ' '\n' | sort) \
     <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null | sed -n 's/^installed //p' | sort -u) | xargs
 }
 has_browser() {  # one name at a time: of several, type wants all
@@ -136,6 +137,8 @@ everything() {
   .venv/bin/python -m pip install --no-input -r requirements.txt && .venv/bin/python -m pip check
 }
 
+typesetter() { local wanted; wanted=$(missing tex.txt); [ -z "$wanted" ] || apt $wanted; }
+
 browser() { has_browser || apt chromium || apt chromium-browser; }
 
 refuse_the_unfit
@@ -157,3 +160,8 @@ step "h5py with parallel HDF5" "$(pinned h5py)" parallel_h5py
 step "Firedrake" "$(pinned firedrake) $(pinned libsupermesh)" firedrake
 step "all other Python packages" "$(cat requirements.txt)" everything
 step "a browser, for the tests" "" browser
+if [ $# -gt 0 ]; then
+  wanted=$(missing "$1")
+  [ -z "$wanted" ] || { may_install $wanted; rm -f $stamps/typesetter; }
+  step "TeX Live" "$(packages "$1")" typesetter
+fi
