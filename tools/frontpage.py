@@ -95,10 +95,12 @@ class Cards(FrontPage):
         for caption, names in parts(self.root):
             if caption and any(name in self.cards for name in names):
                 lines += [f"### {caption}", ""]
-            lines += ["::::{grid} 1 2 2 2", ":gutter: 3", ""]
+            lines += ["`````{only} html", "::::{grid} 1 2 2 2", ":gutter: 3", ""]
             for name in names:
                 lines += self.card(name)
-            lines += ["::::", ""]
+            lines += ["::::", "`````", "", "`````{only} latex"]
+            lines += [f"- {{doc}}`/chapters/{name}`: {self.cards[name].question}" for name in names]
+            lines += ["`````", ""]
         return lines
 
     def card(self, name: str) -> list[str]:
@@ -160,7 +162,13 @@ class Routes(FrontPage):
             ' aria-label="Arrows lead from a chapter to those that build on it.">'
             f"{''.join(parts)}</svg>"
         )
-        return [nodes.raw("", drawing, format="html")]
+        text = [
+            f"- {{doc}}`/chapters/{name}` builds on {', '.join(f'{{doc}}`/chapters/{o}`' for o in before)}."
+            for name in names
+            if (before := self.before(name))
+        ]
+        on_paper = self.parse_text_to_nodes("\n".join(["```{only} latex", *text, "```"]))
+        return [nodes.raw("", drawing, format="html"), *on_paper]
 
 
 class Movie(FrontPage):
