@@ -77,7 +77,12 @@ def configure(app, config) -> None:
 
 
 def set_handlers(app) -> None:
-    """Write theorems, exercises and solutions our way; their extensions have said theirs by now."""
+    """Write theorems, exercises and solutions our way; their extensions have said theirs by now.
+
+    The site's theme extends whichever translators there are, so that it must not find one for paper.
+    """
+    if app.builder.name == "latex":
+        app.set_translator("latex", Paper, override=True)
     handlers = app.registry.translation_handlers["latex"]
     blocks = [exercise_node, exercise_enumerable_node, solution_node, unenumerable_node]
     for node in [*blocks, *NODE_TYPES.values()]:
@@ -585,6 +590,5 @@ def setup(app) -> None:
         "config-inited", configure, priority=600
     )  # what the repository is, is known by then
     app.connect("builder-inited", set_handlers)
-    app.set_translator("latex", Paper, override=True)
     for transform in (Stills, Leave, Preface, Solutions, Bibliography, Tables, SvgToPdf):
         app.add_post_transform(transform)
