@@ -732,7 +732,7 @@ def test_the_downloaded_notebook(lab, chrome, built):
         page.goto(printed)
         page.locator("#filebrowser .jp-DirListing-item").first.wait_for()
         page.goto(printed.partition("/lab")[0] + "/lab/tree/chapters/downloaded.ipynb")
-        page.locator(".jp-NotebookPanel h1").wait_for()
+        page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) h1").wait_for()  # others may be open
         picture = page.locator('.jp-OutputArea img[alt="Grey of γ = 0.3"]').first
         picture.scroll_into_view_if_needed()
         assert picture.evaluate("image => image.naturalWidth") == 720
