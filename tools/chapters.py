@@ -86,14 +86,12 @@ def documents(root: pathlib.Path) -> list[str]:
 
 
 def parts(root: pathlib.Path) -> list[tuple[str, list[str]]]:
-    """The parts of ``_toc.yml`` that have chapters: their captions and their chapters."""
+    """The parts of ``_toc.yml``: the caption of each, or nothing, and its pages."""
     site, _, below = _contents(root)
-    found = []
-    for tree in site.root.subtrees:
-        pages = [page for item in tree.items for page in below(item)]
-        if names := [page.removeprefix(BELOW) for page in pages if page.startswith(BELOW)]:
-            found.append((tree.caption or "", names))
-    return found
+    return [
+        (tree.caption or "", [page for item in tree.items for page in below(item)])
+        for tree in site.root.subtrees
+    ]
 
 
 def chapter_names(root: pathlib.Path) -> list[str]:

@@ -25,7 +25,7 @@ import pathlib
 import re
 
 import ledger
-from chapters import BookError, page, parts, read_chapter, title
+from chapters import BELOW, BookError, page, parts, read_chapter, title
 from directives import Shown, figures
 from docutils import nodes
 from edition import SOLUTION
@@ -35,11 +35,8 @@ from ranks import distributed_chapters
 THUMBNAIL = (560, 360)  # pixels; a card is 280 wide, and screens have two pixels to one
 WORDS_A_MINUTE = 150  # of a text with formulas
 ASIDE = re.compile(r"(?:Beyond|Verification|Exercises|Further reading)")  # no part of the main line
-ROW, LEFT, REACH = (
-    30,
-    92,
-    84,
-)  # pixels: between two chapters of the drawing, their text, the widest arc
+# Of the drawing, in pixels: from chapter to chapter, where their names begin, the widest arc.
+ROW, LEFT, REACH = 30, 92, 84
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +88,12 @@ class FrontPage(Shown):
 
 class Cards(FrontPage):
     def lines(self) -> list[str]:
-        lines = []
-        for caption, names in parts(self.root):
-            if caption and any(name in self.cards for name in names):
-                lines += [f"### {caption}", ""]
+        lines, self.distributed = [], distributed_chapters(self.root)
+        for caption, pages in parts(self.root):
+            names = [page.removeprefix(BELOW) for page in pages if page.startswith(BELOW)]
+            if not names:
+                continue
+            lines += [f"### {caption}", ""] if caption else []
             lines += ["`````{only} html", "::::{grid} 1 2 2 2", ":gutter: 3", ""]
             for name in names:
                 lines += self.card(name)
@@ -106,13 +105,13 @@ class Cards(FrontPage):
     def card(self, name: str) -> list[str]:
         card, result = self.cards[name], self.results[name]
         after = ", ".join(title(self.root, other) for other in self.before(name))
-        library = "Firedrake" if name in distributed_chapters(self.root) else "NumPy"
+        library = "Firedrake" if name in self.distributed else "NumPy"
         cost = f"{minutes(self.root, name)} min to read · {library}, {result.seconds:.0f} s"
         return [
             ":::{grid-item-card}", f":link: chapters/{name}", ":link-type: doc", "",
             f"![{card.alt}](/{self.thumbnail(name).as_posix()})", "",
             f"**{title(self.root, name)}.** {card.question}", "",
-"```{card-footer}", cost + (f" · after *{after}*" if after else ""), "```", ":::", "",
+            "```{card-footer}", cost + (f" · after *{after}*" if after else ""), "```", ":::", "",
         ]  # fmt: skip
 
     def thumbnail(self, name: str) -> pathlib.Path:

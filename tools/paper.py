@@ -23,7 +23,7 @@ import tempfile
 
 import cite
 from bs4 import BeautifulSoup
-from chapters import BookError
+from chapters import BookError, parts
 from docutils import nodes
 from PIL import Image, ImageFont
 from sphinx import addnodes
@@ -33,18 +33,14 @@ from sphinx.transforms.post_transforms.images import ImageConverter
 from sphinx.writers.latex import LaTeXTranslator
 from sphinx_design.shared import is_component
 from sphinx_exercise.nodes import exercise_enumerable_node, exercise_node, solution_node
-from sphinx_external_toc.parsing import parse_toc_yaml
 from sphinx_proof.nodes import NODE_TYPES, proof_node, unenumerable_node
 
 DOTS_PER_INCH = 200  # of a picture on paper
 ON_SCREEN = 144  # dots to an inch of a chapter's figure (book.py)
 FRAMES = 4  # of a movie
 SHORT = 12  # rows of a table that need not break
-LINE, GAP, POINTS = (
-    431,
-    8,
-    8,
-)  # of a table: its line, the gap between two columns, its letters, in points
+# Of a table, in points: its line, the gap between two columns, its letters.
+LINE, GAP, POINTS = 431, 8, 8
 WIDEST = 240  # points of a cell: more than that asks for no wider a column
 
 
@@ -152,12 +148,6 @@ Set in STIX Two and DejaVu Sans Mono with Lua\LaTeX.\par
 \clearpage
 \hypersetup{{pageanchor=true}}
 \frontmatter\setcounter{{secnumdepth}}{{-2}}"""
-
-
-def parts(root: pathlib.Path) -> dict[str, str]:
-    """The captions of ``_toc.yml``, each by the first page below it."""
-    trees = parse_toc_yaml(root / "_toc.yml").root.subtrees
-    return {str(tree.items[0]).removesuffix(".md"): tree.caption for tree in trees if tree.caption}
 
 
 # -------------------------------------------------------------------------- what changes
@@ -423,7 +413,9 @@ class Paper(LaTeXTranslator):
 
     @functools.cached_property
     def parts(self) -> dict[str, str]:
-        return parts(pathlib.Path(self.builder.srcdir))
+        """The captions of ``_toc.yml``, each by the first page below it."""
+        found = parts(pathlib.Path(self.builder.srcdir))
+        return {pages[0]: caption for caption, pages in found if caption}
 
     def number(self, docname: str, identity: str) -> str | None:
         """What the site counts a figure, theorem or exercise as."""
