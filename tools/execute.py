@@ -210,7 +210,7 @@ class Run:
                     commands[process.pid] = process.cmdline()
                     # a child that is about to become a compiler still is, and shows, its parent
                     if commands.get(process.ppid()) != commands[process.pid]:
-                        total += process.memory_info().rss
+                        total += process.memory_full_info().pss  # what they share counts once
         self.peak_bytes = max(self.peak_bytes, total)
         return running
 
