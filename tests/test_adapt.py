@@ -87,7 +87,7 @@ def test_add(fresh):
     assert "<video" in front and 'href="chapters/cooling.html"' in front
     assert "numbers on these pages" in front
     assert "A cup of coffee" in errata and "rate of cooling" in (site / "glossary.html").read_text()
-    for tool in ("variations", "mutants"):
+    for tool in ("variations", "mutants", "growth"):
         python = ["python", f"tools/{tool}.py", "--root", str(fresh.root), "cooling"]
         tried = subprocess.run(
             [str(ROOT / ".venv/bin" / python[0]), *python[1:]],
@@ -159,5 +159,5 @@ def remove(folder, name: str) -> None:
     links = [p for p in site.rglob("*.html") if f"{name}.html" in p.read_text()]
     assert not links, links
     assert heading in (site / "glossary.html").read_text(), "its terms name it still"
-    for file in ("variations", "mutants"):
+    for file in ("variations", "mutants", "growth"):
         assert name not in yaml.safe_load((copy.root / "tests" / f"{file}.yml").read_text())

@@ -201,7 +201,7 @@ def test_interrupted_execution_leaves_nothing(book, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "tool", ["bench", "check_cells", "execute", "mutants", "ranks", "serve", "variations"]
+    "tool", ["bench", "check_cells", "execute", "growth", "mutants", "ranks", "serve", "variations"]
 )
 def test_a_tool_says_what_it_does_and_what_it_expected(tool):
     def run(word):

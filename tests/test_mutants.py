@@ -8,6 +8,7 @@ import time
 import mutants
 import psutil
 import pytest
+import trials
 from conftest import ROOT
 
 LISTS = mutants.load(ROOT)
@@ -108,7 +109,7 @@ def test_what_is_caught(page, capsys):
     kept = {"other": {"date": "2026-01-01"}}
     (page.root / "tests/mutants-result.json").write_text(json.dumps(kept))
     assert mutants.try_all(page.root, ["page"]) == []
-    result = mutants.load_result(page.root)
+    result = trials.load_result(page.root, mutants.RESULT)
     assert result["other"] == kept["other"], "only the chapters that ran are updated"
     assert result["page"]["digest"] == mutants.digest(page.root, "page")
     assert result["page"]["rows"] == {"source": 0, "reference": 1, "check": 1, "regression": 1}
@@ -187,7 +188,7 @@ def test_an_unchanged_chapter_must_end_well(page):
     (complaint,) = mutants.try_all(page.root, ["page"])
     assert "unchanged, it does not end well" in complaint
     assert "NameError" in complaint
-    assert mutants.load_result(page.root) == {}
+    assert trials.load_result(page.root, mutants.RESULT) == {}
 
 
 @pytest.mark.parametrize(
@@ -246,7 +247,7 @@ def test_the_page_shows_what_is_caught(page):
     ]
     result = {"date": "2026-01-31", "revision": "abc", "digest": "old", "rows": rows}
     result["mutants"] = [vars(verdict) for verdict in verdicts]
-    mutants.keep(page.root, "page", result)
+    trials.keep(page.root, mutants.RESULT, "page", result)
     built = page.build()
     assert built.returncode == 0, built.stdout
     words = page.words()
@@ -259,6 +260,6 @@ def test_the_page_shows_what_is_caught(page):
     assert "1 regression: compared with earlier builds" in words
     assert page.page().index("sum</p>") < page.page().index("a half</p>")
     result["digest"] = mutants.digest(page.root, "page")
-    mutants.keep(page.root, "page", result)
+    trials.keep(page.root, mutants.RESULT, "page", result)
     page.build()
     assert "changed since" not in page.words()

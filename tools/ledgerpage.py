@@ -4,13 +4,16 @@
 - ``{ledger} NAME``: a chapter's key numbers beside what they are compared with, those that the build
   compares with itself closed below; all chapters, with headings, without NAME.
 - ``{mutants}``: the deliberate mistakes that were tried, and which row caught each.
+- ``{growth}``: how the cost of each chapter's own work grows with its size.
 """
 
 from __future__ import annotations
 
 import edition
+import growth
 import ledger
 import mutants
+import trials
 from chapters import read_chapter, title
 from directives import Shown, table
 from docutils import nodes
@@ -117,7 +120,12 @@ class Ledger(Rows):
         value, fmt = result.key_numbers[number], result.formats[number]
 
         def shown(x) -> str:
-            return "" if x is None else typeset(format(x, fmt))
+            try:
+                return "" if x is None else typeset(format(x, fmt))
+            except ValueError:
+                raise self.error(
+                    f"tests/key_numbers/{name}.yml: {number}: expected a number that the format {fmt!r} can show, got {x!r}"
+                ) from None
 
         expected = []
         if row.kind == "reference":
@@ -138,7 +146,7 @@ class Ledger(Rows):
 
 class Mutants(Rows):
     def lines(self) -> list[str]:
-        kept, lists = mutants.load_result(self.root), mutants.load(self.root)
+        kept, lists = trials.load_result(self.root, mutants.RESULT), mutants.load(self.root)
         self.env.note_dependency(str(self.root / "tests" / mutants.RESULT))
         summary, details = [], []
         for name in self.results:
@@ -185,8 +193,37 @@ def caught_by(verdict: mutants.Verdict, first: str | None, links: dict[str, str]
     return text + (f": {verdict.reason}" if verdict.reason else "")
 
 
+class Growth(Shown):
+    def lines(self) -> list[str]:
+        kept, lists = trials.load_result(self.root, growth.RESULT), growth.load(self.root)
+        self.env.note_dependency(str(self.root / "tests" / growth.RESULT))
+        table_rows, places = [], {}
+        for name in self.results:
+            if name not in kept:
+                table_rows.append(
+                    [f"{{doc}}`/chapters/{name}`", "not measured yet", "", "", "", ""]
+                )
+                continue
+            result = kept[name]
+            changed = result["digest"] != growth.digest(self.root, name, lists.get(name, []))
+            place = f"{result['machine']}, {result['date']}, `{result['revision']}`"
+            mark = str(places.setdefault(place, len(places) + 1)) + ", **changed since**" * changed
+            for row in result["rows"]:
+                count, seconds = row["count"], row["seconds"]
+                sizes = (
+                    ", ".join(f"{n:,.0f}".replace(",", "\u202f") for n in count) + f" {row['unit']}"
+                )
+                costs = ", ".join(typeset(f"{s:.2g}") for s in seconds)
+                slope = f"{growth.exponent(count, seconds):.2f}"
+                table_rows.append(
+                    [f"{{doc}}`/chapters/{name}`", row["what"], sizes, costs, slope, mark]
+                )
+        head = ["chapter", "what", "size", "processor time, s", "exponent", "where"]
+        return table(head, table_rows) + [f"{mark}. {place}" for place, mark in places.items()]
+
+
 def setup(app) -> None:
     """Called by ``booksite``'s own."""
-    for directive in (Kinds, Ledger, Mutants):
+    for directive in (Kinds, Ledger, Mutants, Growth):
         app.add_directive(directive.__name__.lower(), directive)
     app.connect("doctree-read", mark_numbers)

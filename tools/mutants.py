@@ -22,7 +22,6 @@ import datetime
 import hashlib
 import json
 import pathlib
-import subprocess
 import sys
 from collections.abc import Callable
 
@@ -172,39 +171,18 @@ def unexpected(mutant: Mutant, verdict: Verdict) -> str | None:
 def digest(root: pathlib.Path, chapter: str) -> str:
     """A name for all that a chapter's result depends on: its code, its rows, its mutants.
 
-    What only draws, and the words of the ledger, are not among it.
+    What only draws, the words of the ledger, and what the list expects are not among it.
     """
     code = [cell.source for cell in code_cells(page(root, chapter)) if "figure" not in cell.tags]
     rows = ledger.load(root, only=chapter).get(chapter, {})
     rows = [f"{name} {dataclasses.replace(row, what='', why='')}" for name, row in rows.items()]
-    section = ledger.read(root, f"tests/{FILE}").get(chapter)
-    return hashlib.sha256(json.dumps([code, rows, section]).encode()).hexdigest()[:16]
-
-
-def revision(root: pathlib.Path) -> str:
-    """The revision of the book, with a ``+`` where something else than the result is not committed."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(root), *arguments]
-        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
-
-    changed = git("status", "--porcelain", "-uno", "--", ".", f":!tests/{RESULT}")
-    return git("rev-parse", "--short=10", "HEAD") + "+" * bool(changed) or "unknown"
-
-
-def load_result(root: pathlib.Path) -> dict[str, dict]:
-    """What is kept, ``{chapter: {"date", "revision", "digest", "rows", "mutants"}}``."""
-    path = root / "tests" / RESULT
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
-def keep(root: pathlib.Path, chapter: str, result: dict) -> None:
-    """Keep a chapter's result, in one stroke, beside those of the others."""
-    path = root / "tests" / RESULT
-    partial = path.with_suffix(".partial")
-    kept = dict(sorted((load_result(root) | {chapter: result}).items()))
-    partial.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
-    partial.replace(path)
+    section = load(root).get(chapter)
+    tried = section and [
+        section.cheap,
+        section.limit,
+        [(m.what, m.replace, m.with_) for m in section.mutants],
+    ]
+    return hashlib.sha256(json.dumps([code, rows, tried]).encode()).hexdigest()[:16]
 
 
 def try_all(
@@ -224,7 +202,7 @@ def try_all(
     if unknown := [name for name in names if name not in lists]:
         raise ValueError(f"tests/{FILE} has no mutants of {', '.join(unknown)}")
     prepared = {name: prepare(root, name, lists[name]) for name in names}
-    today, here = datetime.date.today().isoformat(), revision(root)
+    today, here = datetime.date.today().isoformat(), trials.revision(root, RESULT)
     digests = {name: digest(root, name) for name in names}
     complaints = []
 
@@ -273,7 +251,7 @@ def try_all(
             result = {"date": today, "revision": here, "digest": digests[name]}
             result["rows"] = {kind: kinds.count(kind) for kind in ledger.KINDS}
             result["mutants"] = [dataclasses.asdict(found[n]) for n in sorted(found)]
-            keep(root, name, result)
+            trials.keep(root, RESULT, name, result)
 
     trials.run([item[2] for item in todo], report, jobs)
     return complaints
@@ -319,7 +297,7 @@ def main() -> int:
     except (ValueError, BookError) as error:
         print(error, file=sys.stderr)
         return 1
-    kept = load_result(options.root)
+    kept = trials.load_result(options.root, RESULT)
     for name in names:
         if name in kept:
             print("", *table(name, kept[name], lists[name]), sep="\n")

@@ -1,6 +1,6 @@
-"""Changed chapters as scripts, each in a process of its own: what variations and mutants share.
+"""Changed chapters as scripts, each in a process of its own: what variations, mutants and growth share.
 
-A list, ``tests/variations.yml`` or ``tests/mutants.yml``, has a section for each chapter.  A list
+A list, such as ``tests/variations.yml``, has a section for each chapter.  A list
 that no longer fits its chapter is an error, never a trial that silently tries something else.
 """
 
@@ -174,6 +174,35 @@ def wrong_fields(item, required: dict, optional: dict) -> str | None:
         if not isinstance(value, fields[field]) or isinstance(value, bool):
             return f"{name}: {field} is {value!r}"
     return None
+
+
+# ----------------------------------------------------------------------------- results
+
+
+def revision(root: pathlib.Path, result: str) -> str:
+    """The revision of the book, with a ``+`` where something else than the result is not committed."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "-uno", "--", ".", f":!tests/{result}")
+    return git("rev-parse", "--short=10", "HEAD") + "+" * bool(changed) or "unknown"
+
+
+def load_result(root: pathlib.Path, file: str) -> dict[str, dict]:
+    """What is kept in a file of ``tests/``, ``{chapter: result}``."""
+    path = root / "tests" / file
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def keep(root: pathlib.Path, file: str, chapter: str, result: dict) -> None:
+    """Keep a chapter's result, in one stroke, beside those of the others."""
+    path = root / "tests" / file
+    partial = path.with_suffix(".partial")
+    kept = dict(sorted((load_result(root, file) | {chapter: result}).items()))
+    partial.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+    partial.replace(path)
 
 
 # ------------------------------------------------------------------------------ trials
