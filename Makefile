@@ -11,7 +11,7 @@ ifneq ($(filter-out full students,$(EDITION)),)
 $(error EDITION: expected full or students, got '$(EDITION)')
 endif
 
-.PHONY: help book pdf test test-mpi test-pdf test-variations test-mutants lint links serve lab bench clean setup requirements
+.PHONY: help book pdf test test-mpi test-pdf test-variations test-mutants lint links serve lab bench bench-growth clean setup requirements
 
 help:
 	@echo 'make book          build the site, _build/html/index.html'
@@ -27,6 +27,7 @@ help:
 	@echo 'make serve         show the site; build it again, and reload, when a page is saved (PORT=...)'
 	@echo 'make lab           the chapters as notebooks, in JupyterLab (PORT=...)'
 	@echo 'make bench         time, memory and page weight of each chapter (COMPARE=REV: against another revision)'
+	@echo 'make bench-growth  how the cost of each chapter grows with its size (CHAPTERS=...)'
 	@echo 'make clean         forget the site and every execution'
 	@echo 'make requirements  compile requirements.txt from requirements.in'
 
@@ -81,6 +82,9 @@ lab: setup
 
 bench: setup
 	@$(bin)/python tools/bench.py $(if $(COMPARE),--compare $(COMPARE)) $(CHAPTERS)
+
+bench-growth: setup
+	$(bin)/python tools/growth.py $(CHAPTERS)
 
 setup:
 	@tools/setup.sh $(lists)
