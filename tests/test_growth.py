@@ -109,9 +109,9 @@ def test_a_list_that_does_not_fit_is_refused(page, old, new, message):
 
 
 def test_a_failure_is_named_and_keeps_nothing(page):
-    (page.root / "tests" / growth.FILE).write_text(LIST.replace("busy(n / 50)", "bussy(n)"))
+    (page.root / "tests" / growth.FILE).write_text(LIST.replace("busy(n / 50)", "lazy(n)"))
     (complaint,) = growth.measure(page.root, ["page"], lambda text: None)
-    assert "page: the parameter: line" in complaint and "'bussy' is not defined" in complaint
+    assert "page: the parameter: line" in complaint and "'lazy' is not defined" in complaint
     assert trials.load_result(page.root, growth.RESULT) == {}
 
 

@@ -180,6 +180,7 @@ class Run:
 
     chapter: Chapter
     peak_bytes: int = 0
+    peak_resident: int = 0  # pages that are shared counted for each
 
     def __post_init__(self):
         self.folder = self.chapter.root / "_build" / "execution" / self.chapter.name
@@ -203,14 +204,23 @@ class Run:
     def sample(self) -> bool:
         """Look at the memory of the whole family; True while it runs."""
         running = self.process.poll() is None
-        commands, total = {}, 0
+        commands, family, resident = {}, [], 0
         with contextlib.suppress(psutil.Error):
             for process in [self.process, *self.process.children(recursive=True)]:
                 with contextlib.suppress(psutil.Error):
                     commands[process.pid] = process.cmdline()
                     # a child that is about to become a compiler still is, and shows, its parent
                     if commands.get(process.ppid()) != commands[process.pid]:
-                        total += process.memory_full_info().pss  # what they share counts once
+                        family.append(process)
+                        resident += process.memory_info().rss
+        if resident < self.peak_resident + 2**20:
+            return running
+        self.peak_resident, total = resident, 0
+        for process in family:
+            with contextlib.suppress(psutil.Error):  # what they share counts once; to know it, the
+                total += (
+                    process.memory_full_info().pss
+                )  # kernel walks all pages: it takes milliseconds
         self.peak_bytes = max(self.peak_bytes, total)
         return running
 
