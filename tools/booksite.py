@@ -199,20 +199,27 @@ def weigh_pages(app, exception) -> None:
     """Check that pages load nothing from elsewhere; write down what each chapter weighs."""
     if exception is None and app.builder.name == "html":
         root, out = pathlib.Path(app.srcdir), pathlib.Path(app.outdir)
-        weights = {}
-        for docname in sorted(app.env.found_docs):
-            page = out / f"{docname}.html"
+        kept = folder(root) / "_build" / "page_kib.json"
+        pages = {docname: out / f"{docname}.html" for docname in sorted(app.env.found_docs)}
+        newest = max(page.stat().st_mtime for page in pages.values())
+        if kept.exists() and kept.stat().st_mtime > newest:
+            return  # parsing them takes seconds
+        weights, foreign = {}, False
+        for docname, page in pages.items():
             files = {page}
             for address in Loads(page.read_text("utf-8")).addresses:
                 if urlsplit(address).netloc or address.startswith("//"):
                     logger.warning("the page loads %s from another host", address, location=docname)
+                    foreign = True
                 elif not address.startswith("data:"):
                     files.add((page.parent / unquote(urlsplit(address).path)).resolve())
             name = docname.removeprefix("chapters/")
             if name in app.env.book_results:
                 size = sum(file.stat().st_size for file in files if file.is_file())
                 weights[name] = round(size / 1024, 1)
-        results.write(folder(root) / "_build" / "page_kib.json", weights)
+        results.write(kept, weights)
+        if foreign:
+            os.utime(kept, (0, 0))  # to be said again
     if exception is None and app._warncount:
         # Sphinx would not repeat the warnings of pages it finds unchanged, and the next build would pass.
         (pathlib.Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
