@@ -263,3 +263,20 @@ def test_the_page_shows_what_is_caught(page):
     trials.keep(page.root, mutants.RESULT, "page", result)
     page.build()
     assert "changed since" not in page.words()
+
+
+def test_a_number_that_its_format_cannot_show_is_named(page):
+    code = (
+        '```{code-cell} python\nfrom book import key_number\nkey_number("terms", 1000, "d")\n```\n'
+    )
+    page.write("# A page\n\n```{ledger} page\n```\n\n" + code)
+    rows = page.root / "tests/key_numbers/page.yml"
+    rows.write_text("terms: {what: number of terms, source: 1000.0}")
+    built = page.build()
+    assert built.returncode != 0
+    assert (
+        "page.yml: terms: expected a number that the format 'd' can show, got 1000.0"
+        in built.stdout
+    )
+    rows.write_text("terms: {what: number of terms, source: 1000}")
+    assert page.build().returncode == 0
