@@ -46,16 +46,18 @@ def complaints(path: pathlib.Path) -> list[str]:
     return lines or [
         f"{shown}:{cell.line}: the code is not in the book's format (check_cells.py --format)"
         for cell, source in formatted(path)
-        if source != cell.source.rstrip(";") and source != cell.source
+        if source != cell.source
     ]
 
 
 def formatted(path: pathlib.Path) -> list[tuple[Cell, str]]:
-    """Each code cell, and its code as ruff formats it."""
+    """Each code cell, and its code as ruff formats it; a semicolon that ends it stays."""
     options = ["--line-length", str(WIDTH), "--config", "format.skip-magic-trailing-comma=true"]
     notebook = json.loads(ruff(path, "format", *options))
-    sources = ["".join(cell["source"]) for cell in notebook["cells"]]
-    return list(zip(code_cells(path), sources, strict=True))
+    return [
+        (cell, "".join(new["source"]).rstrip(";") + ";" * cell.source.endswith(";"))
+        for cell, new in zip(code_cells(path), notebook["cells"], strict=True)
+    ]
 
 
 def rewrite(path: pathlib.Path) -> None:
