@@ -195,32 +195,32 @@ def remove_stale(app, exception) -> None:
                     path.unlink(missing_ok=True)
 
 
+def weights(pages: dict[str, pathlib.Path]) -> dict[str, tuple[float, list[str]]]:
+    """What each page weighs with all that it loads, in KiB; and what it loads from other hosts."""
+    found = {}
+    for docname, page in pages.items():
+        addresses = [a for a in Loads(page.read_text("utf-8")).addresses if a[:5] != "data:"]
+        own = [unquote(urlsplit(a).path) for a in addresses if not urlsplit(a).netloc]
+        files = {page, *((page.parent / path).resolve() for path in own)}
+        size = sum(file.stat().st_size for file in files if file.is_file())
+        found[docname] = round(size / 1024, 1), [a for a in addresses if urlsplit(a).netloc]
+    return found
+
+
 def weigh_pages(app, exception) -> None:
     """Check that pages load nothing from elsewhere; write down what each chapter weighs."""
     if exception is None and app.builder.name == "html":
-        root, out = pathlib.Path(app.srcdir), pathlib.Path(app.outdir)
-        kept = folder(root) / "_build" / "page_kib.json"
-        pages = {docname: out / f"{docname}.html" for docname in sorted(app.env.found_docs)}
+        kept = folder(pathlib.Path(app.srcdir)) / "_build" / "page_kib.json"
+        pages = {name: pathlib.Path(app.outdir, f"{name}.html") for name in app.env.found_docs}
         newest = max(page.stat().st_mtime for page in pages.values())
-        if kept.exists() and kept.stat().st_mtime > newest:
-            return  # parsing them takes seconds
-        weights, foreign = {}, False
-        for docname, page in pages.items():
-            files = {page}
-            for address in Loads(page.read_text("utf-8")).addresses:
-                if urlsplit(address).netloc or address.startswith("//"):
+        if not kept.exists() or kept.stat().st_mtime <= newest:  # parsing them takes seconds
+            found = weights(pages)
+            for docname, (_, foreign) in found.items():
+                for address in foreign:
                     logger.warning("the page loads %s from another host", address, location=docname)
-                    foreign = True
-                elif not address.startswith("data:"):
-                    files.add((page.parent / unquote(urlsplit(address).path)).resolve())
-            name = docname.removeprefix("chapters/")
-            if name in app.env.book_results:
-                size = sum(file.stat().st_size for file in files if file.is_file())
-                weights[name] = round(size / 1024, 1)
-        results.write(kept, weights)
-        if foreign:
-            os.utime(kept, (0, 0))  # to be said again
-    if exception is None and app._warncount:
+            names = app.env.book_results
+            results.write(kept, {name: found[f"chapters/{name}"][0] for name in names})
+    if app._warncount:
         # Sphinx would not repeat the warnings of pages it finds unchanged, and the next build would pass.
         (pathlib.Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
 
