@@ -42,7 +42,6 @@ from chapters import FULL, BookError, chosen_edition, documents, folder
 from docutils import nodes
 from keynumbers import typeset
 from sphinx.environment import BuildEnvironment
-from sphinx.errors import ExtensionError
 from sphinx.project import EXCLUDE_PATHS
 from sphinx.search.en import SearchEnglish
 from sphinx.util import logging
@@ -62,10 +61,10 @@ def execute_chapters(app) -> None:
     """Fill the cache that myst-nb is about to read."""
     try:
         found = execute.execute(pathlib.Path(app.srcdir))
-    except BookError as error:
-        raise ExtensionError(
-            f"the book was not built, because a chapter failed.\n\n{error}"
-        ) from None
+    except BookError as error:  # no traceback of Sphinx's and of Jupyter Book's buries it
+        sys.exit(f"\nthe book was not built, because a chapter failed.\n\n{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
     app.env.book_results = found
 
 
