@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import hashlib
 import os
 import pathlib
@@ -66,6 +67,7 @@ def execute_chapters(app) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     app.env.book_results = found
+    gc.freeze()
 
 
 def execution_digest(env: BuildEnvironment) -> str:
@@ -315,6 +317,7 @@ def version_of_tools() -> int:
 
 
 def setup(app) -> dict:
+    gc.freeze()  # what is there now stays: to look through it again and again takes seconds
     directives.setup(app)
     ledgerpage.setup(app)
     frontpage.setup(app)
