@@ -197,7 +197,8 @@ def run_tool(main) -> None:
     """Run a tool's ``main`` and end with its status; a SIGTERM ends it as Ctrl-C does, with all it started."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a terminal may not know our letters
+        # a terminal may not know our letters, and a pipe would keep the lines
+        stream.reconfigure(errors="backslashreplace", line_buffering=True)
     try:
         sys.exit(main())
     except BookError as error:

@@ -160,9 +160,8 @@ def main() -> int:
     parser = command_line(__doc__, names=True)
     parser.add_argument("--root", type=pathlib.Path, default=ROOT)
     options = parser.parse_args()
-    say = lambda text: print(text, flush=True)  # noqa: E731
     try:
-        complaints = measure(options.root, options.names, say)
+        complaints = measure(options.root, options.names)
     except (ValueError, BookError) as error:
         print(error, file=sys.stderr)
         return 1

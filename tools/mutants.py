@@ -286,11 +286,10 @@ def main() -> int:
     parser.add_argument("--root", type=pathlib.Path, default=ROOT)
     parser.add_argument("--jobs", type=whole, default=trials.JOBS)
     options = parser.parse_args()
-    say = lambda text: print(text, flush=True)  # noqa: E731
     try:
         lists = load(options.root)
         names = trials.asked(lists, FILE, options.names)
-        complaints = try_all(options.root, names, options.jobs, say)
+        complaints = try_all(options.root, names, options.jobs)
     except (ValueError, BookError) as error:
         print(error, file=sys.stderr)
         return 1

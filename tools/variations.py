@@ -142,8 +142,7 @@ def main() -> int:
         lists = load(options.root)
         names = trials.asked(lists, FILE, options.names)
         chosen = [(name, variation) for name in names for variation in lists[name]]
-        say = lambda text: print(text, flush=True)  # noqa: E731
-        found = try_all(options.root, chosen, options.jobs, say)
+        found = try_all(options.root, chosen, options.jobs)
     except (ValueError, BookError) as error:
         print(error, file=sys.stderr)
         return 1
