@@ -31,9 +31,8 @@ help:
 	@echo 'make clean         forget the site and every execution'
 	@echo 'make requirements  compile requirements.txt from requirements.in'
 
-# The site would execute the chapters by itself; before it, a failure is not buried in Sphinx's traceback.
+# The site executes the chapters.
 book: setup
-	$(bin)/python tools/execute.py
 	$(bin)/jupyter-book build -W -n --keep-going --path-output $(if $(students),_build/students,.) .
 	$(bin)/python tools/offline.py
 
@@ -70,7 +69,6 @@ lint: setup
 	$(bin)/zizmor --offline --quiet .github
 
 links: setup
-	$(bin)/python tools/execute.py
 	$(bin)/jupyter-book build --builder linkcheck .
 
 serve: book

@@ -121,6 +121,12 @@ def test_an_unfit_card_is_noticed(fresh, what):
     assert done.returncode != 0 and message in done.stdout, done.stdout
 
 
+def test_the_examples_of_lists_are_yaml():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for block in re.findall(r"^```yaml\n(.*?)^```", text, flags=re.M | re.S):
+        assert list(yaml.safe_load_all(block))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", chapter_names(ROOT))
 def test_remove_each(execution, tmp_path, name):

@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
+import booksite
 import execute
 import psutil
 import pytest
@@ -111,6 +113,18 @@ def test_build_fails_then_recovers(book, what):
     good = book.build()
     assert good.returncode == 0, good.stdout
     assert "key_number" in book.page()
+
+
+def test_what_was_warned_of_is_warned_of_again(tmp_path):
+    """Also after a build that wrote no page."""
+    (tmp_path / "page.html").write_text("")
+    results.write(tmp_path / "_build" / "page_kib.json", {})
+    (tmp_path / "environment.pickle").write_text("")
+    env = SimpleNamespace(found_docs={"page"}, book_results={})
+    app = SimpleNamespace(srcdir=tmp_path, outdir=tmp_path, doctreedir=tmp_path, env=env)
+    app.builder, app._warncount = SimpleNamespace(name="html"), 1
+    booksite.weigh_pages(app, None)
+    assert not (tmp_path / "environment.pickle").exists()
 
 
 UNFIT = {  # (code of the second cell, its options, what is said)

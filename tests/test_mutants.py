@@ -102,6 +102,10 @@ def page(book):
     return book
 
 
+def digest(root) -> str:
+    return mutants.digest(root, "page", mutants.load(root)["page"])
+
+
 def test_what_is_caught(page, capsys):
     (page.root / "tests/mutants.yml").write_text(
         LIST.replace("pow(7, 7**9)", "any(iter(int, 1))")  # for ever
@@ -111,7 +115,7 @@ def test_what_is_caught(page, capsys):
     assert mutants.try_all(page.root, ["page"]) == []
     result = trials.load_result(page.root, mutants.RESULT)
     assert result["other"] == kept["other"], "only the chapters that ran are updated"
-    assert result["page"]["digest"] == mutants.digest(page.root, "page")
+    assert result["page"]["digest"] == digest(page.root)
     assert result["page"]["rows"] == {"source": 0, "reference": 1, "check": 1, "regression": 1}
     found = {m["what"]: (m["verdict"], m["rows"]) for m in result["page"]["mutants"]}
     assert found == {
@@ -203,10 +207,10 @@ def test_an_unchanged_chapter_must_end_well(page):
     ],
 )
 def test_a_result_knows_what_it_is_of(page, where, old, new, changed):
-    before = mutants.digest(page.root, "page")
+    before = digest(page.root)
     file = page.root / where
     file.write_text(file.read_text().replace(old, new, 1))
-    assert (mutants.digest(page.root, "page") != before) == changed
+    assert (digest(page.root) != before) == changed
 
 
 def test_an_interrupted_run_keeps_what_was(page):
@@ -259,7 +263,7 @@ def test_the_page_shows_what_is_caught(page):
     assert "page 4 1 1 1 1" in words.replace("A page 4", "page 4"), "rows of each kind"
     assert "1 regression: compared with earlier builds" in words
     assert page.page().index("sum</p>") < page.page().index("a half</p>")
-    result["digest"] = mutants.digest(page.root, "page")
+    result["digest"] = digest(page.root)
     trials.keep(page.root, mutants.RESULT, "page", result)
     page.build()
     assert "changed since" not in page.words()

@@ -87,16 +87,15 @@ def compare(revision: str, names: list[str]) -> None:
         if (here / "requirements.txt").read_text() != (there / "requirements.txt").read_text():
             print("bench: both run with this revision's requirements", file=sys.stderr)
         head = ["chapter", "s here", f"s {revision}", "ratio", "MiB here", f"MiB {revision}"]
-        print("{:24}{:>9}{:>14}{:>8}{:>10}{:>14}{:>8}".format(*head, "ratio"), flush=True)
+        print("{:24}{:>9}{:>14}{:>8}{:>10}{:>14}{:>8}".format(*head, "ratio"))
         for name in names:
             mine, theirs = measure(here, name), measure(there, name)
             if mine is None or theirs is None:
-                print(f"{name:24} is in one of the two only", flush=True)
+                print(f"{name:24} is in one of the two only")
                 continue
             print(
                 f"{name:24}{mine[0]:9.1f}{theirs[0]:14.1f}{mine[0] / theirs[0]:8.2f}"
-                f"{mine[1]:10.0f}{theirs[1]:14.0f}{mine[1] / theirs[1]:8.2f}",
-                flush=True,
+                f"{mine[1]:10.0f}{theirs[1]:14.0f}{mine[1] / theirs[1]:8.2f}"
             )
 
 

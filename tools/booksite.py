@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import hashlib
 import os
 import pathlib
@@ -42,7 +43,6 @@ from chapters import FULL, BookError, chosen_edition, documents, folder
 from docutils import nodes
 from keynumbers import typeset
 from sphinx.environment import BuildEnvironment
-from sphinx.errors import ExtensionError
 from sphinx.project import EXCLUDE_PATHS
 from sphinx.search.en import SearchEnglish
 from sphinx.util import logging
@@ -62,11 +62,12 @@ def execute_chapters(app) -> None:
     """Fill the cache that myst-nb is about to read."""
     try:
         found = execute.execute(pathlib.Path(app.srcdir))
-    except BookError as error:
-        raise ExtensionError(
-            f"the book was not built, because a chapter failed.\n\n{error}"
-        ) from None
+    except BookError as error:  # no traceback of Sphinx's and of Jupyter Book's buries it
+        sys.exit(f"\nthe book was not built, because a chapter failed.\n\n{error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
     app.env.book_results = found
+    gc.freeze()
 
 
 def execution_digest(env: BuildEnvironment) -> str:
@@ -195,32 +196,32 @@ def remove_stale(app, exception) -> None:
                     path.unlink(missing_ok=True)
 
 
+def weights(pages: dict[str, pathlib.Path]) -> dict[str, tuple[float, list[str]]]:
+    """What each page weighs with all that it loads, in KiB; and what it loads from other hosts."""
+    found = {}
+    for docname, page in pages.items():
+        addresses = [a for a in Loads(page.read_text("utf-8")).addresses if a[:5] != "data:"]
+        own = [unquote(urlsplit(a).path) for a in addresses if not urlsplit(a).netloc]
+        files = {page, *((page.parent / path).resolve() for path in own)}
+        size = sum(file.stat().st_size for file in files if file.is_file())
+        found[docname] = round(size / 1024, 1), [a for a in addresses if urlsplit(a).netloc]
+    return found
+
+
 def weigh_pages(app, exception) -> None:
     """Check that pages load nothing from elsewhere; write down what each chapter weighs."""
     if exception is None and app.builder.name == "html":
-        root, out = pathlib.Path(app.srcdir), pathlib.Path(app.outdir)
-        kept = folder(root) / "_build" / "page_kib.json"
-        pages = {docname: out / f"{docname}.html" for docname in sorted(app.env.found_docs)}
+        kept = folder(pathlib.Path(app.srcdir)) / "_build" / "page_kib.json"
+        pages = {name: pathlib.Path(app.outdir, f"{name}.html") for name in app.env.found_docs}
         newest = max(page.stat().st_mtime for page in pages.values())
-        if kept.exists() and kept.stat().st_mtime > newest:
-            return  # parsing them takes seconds
-        weights, foreign = {}, False
-        for docname, page in pages.items():
-            files = {page}
-            for address in Loads(page.read_text("utf-8")).addresses:
-                if urlsplit(address).netloc or address.startswith("//"):
+        if not kept.exists() or kept.stat().st_mtime <= newest:  # parsing them takes seconds
+            found = weights(pages)
+            for docname, (_, foreign) in found.items():
+                for address in foreign:
                     logger.warning("the page loads %s from another host", address, location=docname)
-                    foreign = True
-                elif not address.startswith("data:"):
-                    files.add((page.parent / unquote(urlsplit(address).path)).resolve())
-            name = docname.removeprefix("chapters/")
-            if name in app.env.book_results:
-                size = sum(file.stat().st_size for file in files if file.is_file())
-                weights[name] = round(size / 1024, 1)
-        results.write(kept, weights)
-        if foreign:
-            os.utime(kept, (0, 0))  # to be said again
-    if exception is None and app._warncount:
+            names = app.env.book_results
+            results.write(kept, {name: found[f"chapters/{name}"][0] for name in names})
+    if app._warncount:
         # Sphinx would not repeat the warnings of pages it finds unchanged, and the next build would pass.
         (pathlib.Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
 
@@ -316,6 +317,7 @@ def version_of_tools() -> int:
 
 
 def setup(app) -> dict:
+    gc.freeze()  # what is there now stays: to look through it again and again takes seconds
     directives.setup(app)
     ledgerpage.setup(app)
     frontpage.setup(app)

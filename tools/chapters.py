@@ -15,8 +15,6 @@ import re
 import signal
 import sys
 
-import nbformat
-from myst_nb.core.read import read_myst_markdown_notebook
 from sphinx_external_toc.api import FileItem, GlobItem
 from sphinx_external_toc.parsing import parse_toc_yaml
 
@@ -117,8 +115,8 @@ def title(root: pathlib.Path, name: str) -> str:
     return found[1]
 
 
-def read_chapter(root: pathlib.Path, name: str) -> nbformat.NotebookNode:
-    """The chapter as a notebook, with the line of each cell in ``metadata.source_map``."""
+def read_chapter(root: pathlib.Path, name: str) -> dict:
+    """The chapter as nbformat's notebook, with the line of each cell in ``metadata.source_map``."""
     return copy.deepcopy(_read(path := page(root, name), _text(path)))
 
 
@@ -130,7 +128,9 @@ def _text(path: pathlib.Path) -> str:
 
 
 @functools.lru_cache(maxsize=100)
-def _read(path: pathlib.Path, text: str) -> nbformat.NotebookNode:
+def _read(path: pathlib.Path, text: str) -> dict:
+    from myst_nb.core.read import read_myst_markdown_notebook  # not every tool waits for it
+
     try:
         return read_myst_markdown_notebook(text, add_source_map=True, path=path)
     except Exception as error:
@@ -197,7 +197,8 @@ def run_tool(main) -> None:
     """Run a tool's ``main`` and end with its status; a SIGTERM ends it as Ctrl-C does, with all it started."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a terminal may not know our letters
+        # a terminal may not know our letters, and a pipe would keep the lines
+        stream.reconfigure(errors="backslashreplace", line_buffering=True)
     try:
         sys.exit(main())
     except BookError as error:

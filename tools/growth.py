@@ -16,12 +16,13 @@ import dataclasses
 import datetime
 import hashlib
 import json
+import math
 import pathlib
+import statistics
 import sys
 import textwrap
 from collections.abc import Callable
 
-import numpy as np
 import trials
 from chapters import ROOT, BookError, Cell, code_cells, command_line, page, run_tool
 from execute import machine
@@ -71,21 +72,19 @@ def needed(root: pathlib.Path, chapter: str, entry: Growth) -> list[Cell]:
     for text in entry.cells:
         found = [k for k, cell in enumerate(cells) if text in cell.source]
         if len(found) != 1:
-            raise ValueError(
-                f"tests/{FILE}: {chapter}: {entry.what}: expected one cell with {text!r}, there are {len(found)}"
-            )
+            raise ValueError(f"expected one cell with {text!r}, there are {len(found)}")
         wanted.add(found[0])
     return [cells[k] for k in sorted(wanted)]
 
 
 def prepare(root: pathlib.Path, chapter: str, entry: Growth, size) -> trials.Trial:
     """What measures an entry at one of its sizes; raises ValueError as ``needed`` does."""
-    cells = needed(root, chapter, entry)
-    if entry.parameter:
-        try:
+    try:
+        cells = needed(root, chapter, entry)
+        if entry.parameter:
             cells = trials.with_parameters(cells, {entry.parameter: size})
-        except ValueError as error:
-            raise ValueError(f"tests/{FILE}: {chapter}: {entry.what}: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"tests/{FILE}: {chapter}: {entry.what}: {error}") from None
     each = textwrap.indent(f"{entry.ready}\n_began = _time.process_time()\n{entry.cost}", "    ")
     source = (
         f"import time as _time\nfrom book import key_number\nsize = {size}\nfor _ in range(2):\n{each}\n"
@@ -98,20 +97,23 @@ def prepare(root: pathlib.Path, chapter: str, entry: Growth, size) -> trials.Tri
     return trials.Trial(root, chapter, [*cells, last], limit, figures=False)
 
 
-def digest(root: pathlib.Path, chapter: str, entries: list[Growth]) -> str:
-    """A name for all that a chapter's result depends on: the code of its entries, and these."""
-    code = [[cell.source for cell in needed(root, chapter, entry)] for entry in entries]
+def digest(root: pathlib.Path, chapter: str, entries: list[Growth]) -> str | None:
+    """A name for all that a chapter's result depends on, or None where the list no longer fits it."""
+    try:
+        code = [[cell.source for cell in needed(root, chapter, entry)] for entry in entries]
+    except ValueError:
+        return None
     parts = [code, [dataclasses.asdict(entry) for entry in entries]]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def exponent(count: list[float], seconds: list[float]) -> float:
     """The slope of the line through the logarithms."""
-    return float(np.polyfit(np.log(count), np.log(seconds), 1)[0])
+    return statistics.linear_regression(*([*map(math.log, x)] for x in (count, seconds))).slope
 
 
 def measure(root: pathlib.Path, names: list[str], say: Callable[[str], None] = print) -> list[str]:
-    """Measure some chapters, keep what came of it; what did not end well.
+    """Measure some chapters, or all, and keep what came of it; what did not end well.
 
     Raises
     ------
@@ -119,8 +121,7 @@ def measure(root: pathlib.Path, names: list[str], say: Callable[[str], None] = p
         If the list no longer fits a chapter; nothing has run then.
     """
     lists = load(root)
-    if unknown := [name for name in names if name not in lists]:
-        raise ValueError(f"tests/{FILE} has nothing of {', '.join(unknown)}")
+    names = trials.asked(lists, FILE, names)
     todo = {
         name: [[prepare(root, name, entry, size) for size in entry.sizes] for entry in lists[name]]
         for name in names
@@ -159,13 +160,13 @@ def main() -> int:
     parser = command_line(__doc__, names=True)
     parser.add_argument("--root", type=pathlib.Path, default=ROOT)
     options = parser.parse_args()
-    say = lambda text: print(text, flush=True)  # noqa: E731
     try:
-        complaints = measure(options.root, options.names or list(load(options.root)), say)
+        complaints = measure(options.root, options.names)
     except (ValueError, BookError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(*complaints, sep="\n", end="", file=sys.stderr)
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
     return 1 if complaints else 0
 
 

@@ -56,9 +56,9 @@ def files(root: pathlib.Path, name: str) -> dict[str, pathlib.Path]:
             for p, m in modules if (p / m / "__init__.py").is_file()
             for file in sorted((p / m).rglob("*.py"))
         ]  # fmt: skip
-        folders = [p / text for text in named for p in places if (p / text).is_dir()]
+        folders = [p / text for text in named for p in places if os.path.isdir(f"{p}/{text}")]
         for place in [*places, *folders]:
-            paths = [place / text for text in named]
+            paths = [place / text for text in named if os.path.isfile(f"{place}/{text}")]
             paths += [path for pattern in patterns for path in sorted(place.glob(pattern))]
             candidates += [
                 (p, path.relative_to(p).as_posix())
@@ -102,9 +102,11 @@ def _mentions(source: str) -> tuple[set[str], set[str], set[str]]:
     return imported, named, patterns
 
 
-@functools.lru_cache(maxsize=2000)
 def _parsed(source: str) -> ast.Module:
-    """The syntax tree of a cell; an empty one where there is none, which the execution will say."""
+    """The syntax tree of a cell; an empty one where there is none, which the execution will say.
+
+    It is not kept: of so many objects Python's garbage collection takes longer than the parsing.
+    """
     for code in (lambda: source, lambda: TransformerManager().transform_cell(source)):  # %magic
         with contextlib.suppress(SyntaxError):
             return ast.parse(code())
@@ -114,17 +116,17 @@ def _parsed(source: str) -> ast.Module:
 # -------------------------------------------------------------------------- installed
 
 
-def installed(root: pathlib.Path, name: str) -> dict[str, str]:
-    """Versions of what a chapter runs on: Python, the packages it imports and theirs, Debian's.
+def installed(root: pathlib.Path, name: str, used: dict[str, pathlib.Path]) -> dict[str, str]:
+    """Versions of what a chapter that uses these files runs on: Python, the packages it imports and theirs, Debian's.
 
     The libraries that PETSc is linked to count for a chapter that imports PETSc.
     """
     modules = {"ipykernel"}
     for cell in code_cells(page(root, name)):
-        modules |= _imports(ast.walk(_parsed(cell.source)))
-    for text, path in files(root, name).items():
+        modules |= {module.partition("/")[0] for module in _mentions(cell.source)[0]}
+    for text, path in used.items():
         if text.endswith(".py"):
-            modules |= _imports(_parsed(path.read_text("utf-8")).body)  # not those inside functions
+            modules |= _imports(path.read_text("utf-8"))
     packages = closure(modules)
     system = ["libc6", "ffmpeg"]
     if "petsc" in packages and (root / "apt.txt").exists():
@@ -133,9 +135,11 @@ def installed(root: pathlib.Path, name: str) -> dict[str, str]:
     return {"Python": platform.python_version()} | packages | debian(tuple(system))
 
 
-def _imports(nodes) -> set[str]:
+@functools.lru_cache(maxsize=2000)
+def _imports(source: str) -> set[str]:
+    """What a module imports at once: not inside functions."""
     modules = set()
-    for node in nodes:
+    for node in _parsed(source).body:
         if isinstance(node, ast.Import):
             modules |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -210,8 +214,9 @@ class Chapter:
 
 
 def chapter(root: pathlib.Path, name: str) -> Chapter:
-    contents = {text: path.read_bytes() for text, path in files(root, name).items()}
-    return Chapter(root, name, read_chapter(root, name), contents, installed(root, name))
+    used = files(root, name)
+    contents = {text: path.read_bytes() for text, path in used.items()}
+    return Chapter(root, name, read_chapter(root, name), contents, installed(root, name, used))
 
 
 # ----------------------------------------------------------------------- surroundings

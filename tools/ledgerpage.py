@@ -158,7 +158,7 @@ class Mutants(Rows):
             verdicts = [mutants.Verdict(**verdict) for verdict in result["mutants"]]
             found = [verdict.verdict for verdict in verdicts]
             caught = found.count(mutants.CAUGHT)
-            changed = result["digest"] != mutants.digest(self.root, name)
+            changed = result["digest"] != mutants.digest(self.root, name, lists.get(name))
             when = f"{result['date']}, `{result['revision']}`" + ", **changed since**" * changed
             missed = len(found) - caught - found.count(mutants.REGRESSION)
             row = [len(found), caught, found.count(mutants.REGRESSION), missed]
@@ -197,12 +197,11 @@ class Growth(Shown):
     def lines(self) -> list[str]:
         kept, lists = trials.load_result(self.root, growth.RESULT), growth.load(self.root)
         self.env.note_dependency(str(self.root / "tests" / growth.RESULT))
-        table_rows, places = [], {}
+        rows, places = [], {}
         for name in self.results:
+            link = f"{{doc}}`/chapters/{name}`"
             if name not in kept:
-                table_rows.append(
-                    [f"{{doc}}`/chapters/{name}`", "not measured yet", "", "", "", ""]
-                )
+                rows.append([link, "not measured yet", "", "", "", ""])
                 continue
             result = kept[name]
             changed = result["digest"] != growth.digest(self.root, name, lists.get(name, []))
@@ -210,16 +209,12 @@ class Growth(Shown):
             mark = str(places.setdefault(place, len(places) + 1)) + ", **changed since**" * changed
             for row in result["rows"]:
                 count, seconds = row["count"], row["seconds"]
-                sizes = (
-                    ", ".join(f"{n:,.0f}".replace(",", "\u202f") for n in count) + f" {row['unit']}"
-                )
+                sizes = ", ".join(f"{n:,.0f}".replace(",", "\u202f") for n in count)
                 costs = ", ".join(typeset(f"{s:.2g}") for s in seconds)
                 slope = f"{growth.exponent(count, seconds):.2f}"
-                table_rows.append(
-                    [f"{{doc}}`/chapters/{name}`", row["what"], sizes, costs, slope, mark]
-                )
+                rows.append([link, row["what"], f"{sizes} {row['unit']}", costs, slope, mark])
         head = ["chapter", "what", "size", "processor time, s", "exponent", "where"]
-        return table(head, table_rows) + [f"{mark}. {place}" for place, mark in places.items()]
+        return table(head, rows) + [f"{mark}. {place}" for place, mark in places.items()]
 
 
 def setup(app) -> None:

@@ -168,7 +168,7 @@ def unexpected(mutant: Mutant, verdict: Verdict) -> str | None:
     return None
 
 
-def digest(root: pathlib.Path, chapter: str) -> str:
+def digest(root: pathlib.Path, chapter: str, section: Section | None) -> str:
     """A name for all that a chapter's result depends on: its code, its rows, its mutants.
 
     What only draws, the words of the ledger, and what the list expects are not among it.
@@ -176,7 +176,6 @@ def digest(root: pathlib.Path, chapter: str) -> str:
     code = [cell.source for cell in code_cells(page(root, chapter)) if "figure" not in cell.tags]
     rows = ledger.load(root, only=chapter).get(chapter, {})
     rows = [f"{name} {dataclasses.replace(row, what='', why='')}" for name, row in rows.items()]
-    section = load(root).get(chapter)
     tried = section and [
         section.cheap,
         section.limit,
@@ -199,11 +198,9 @@ def try_all(
         If a list no longer fits its chapter; nothing has run then.
     """
     lists, ledgers = load(root), ledger.load(root)
-    if unknown := [name for name in names if name not in lists]:
-        raise ValueError(f"tests/{FILE} has no mutants of {', '.join(unknown)}")
     prepared = {name: prepare(root, name, lists[name]) for name in names}
     today, here = datetime.date.today().isoformat(), trials.revision(root, RESULT)
-    digests = {name: digest(root, name) for name in names}
+    digests = {name: digest(root, name, lists[name]) for name in names}
     complaints = []
 
     def trial(name: str, cells: list[Cell], seconds: float) -> trials.Trial:
@@ -289,11 +286,10 @@ def main() -> int:
     parser.add_argument("--root", type=pathlib.Path, default=ROOT)
     parser.add_argument("--jobs", type=whole, default=trials.JOBS)
     options = parser.parse_args()
-    say = lambda text: print(text, flush=True)  # noqa: E731
     try:
         lists = load(options.root)
-        names = options.names or list(lists)
-        complaints = try_all(options.root, names, options.jobs, say)
+        names = trials.asked(lists, FILE, options.names)
+        complaints = try_all(options.root, names, options.jobs)
     except (ValueError, BookError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -162,23 +162,18 @@ def main() -> int:
     for name in options.names or distributed_chapters(options.root):
         found = []
         for ranks in options.ranks:
-            print(f"--- {name} on {ranks} ranks", flush=True)
+            print(f"--- {name} on {ranks} ranks")
             start = time.monotonic()
             try:
                 found.append(run(options.root, name, ranks))
             except BookError as error:
                 complaints.append(str(error))
-                print(f"--- {error}", flush=True)
+                print(f"--- {error}")
                 continue
             wrong = compare(options.root, name, found[-1])
             complaints += [f"{complaint} (on {ranks} ranks)" for complaint in wrong]
             seconds = time.monotonic() - start
-            print(
-                f"--- {seconds:.1f} s, {len(wrong)} not as in the ledger",
-                *wrong,
-                sep="\n",
-                flush=True,
-            )
+            print(f"--- {seconds:.1f} s, {len(wrong)} not as in the ledger", *wrong, sep="\n")
         if len(found) == 2 and found[0].keys() == found[1].keys():
             by_size = sorted(found[0], key=lambda key: -difference(*found, key))
             print(f"--- {name}: the greatest relative differences of the two runs")

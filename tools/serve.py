@@ -32,7 +32,7 @@ def main() -> None:
     port, server = parser.parse_args().port, Server()
     for pattern in WATCHED:
         server.watch(str(ROOT / pattern), build)
-    print(f"the book is at http://localhost:{port}", flush=True)
+    print(f"the book is at http://localhost:{port}")
     server.serve(root=folder(ROOT) / "_build" / "html", host="localhost", port=port)
 
 

@@ -160,6 +160,13 @@ def load_list(root: pathlib.Path, file: str, malformed: Callable) -> dict[str, d
     return {name: sections[name] for name in names if sections.get(name)}
 
 
+def asked(lists: dict, file: str, names: list[str]) -> list[str]:
+    """The chapters that are asked for, all of a list if none is; raises ValueError for one it lacks."""
+    if unknown := [name for name in names if name not in lists]:
+        raise ValueError(f"tests/{file} has nothing of {', '.join(unknown)}")
+    return names or list(lists)
+
+
 def wrong_fields(item, required: dict, optional: dict) -> str | None:
     """What is wrong with the fields of one entry of a list, ``{name: type}``, or None."""
     if not isinstance(item, dict):

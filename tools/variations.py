@@ -140,12 +140,9 @@ def main() -> int:
     options = parser.parse_args()
     try:
         lists = load(options.root)
-        if unknown := [name for name in options.names if name not in lists]:
-            raise ValueError(f"tests/{FILE} has no variations of {', '.join(unknown)}")
-        names = options.names or list(lists)
+        names = trials.asked(lists, FILE, options.names)
         chosen = [(name, variation) for name in names for variation in lists[name]]
-        say = lambda text: print(text, flush=True)  # noqa: E731
-        found = try_all(options.root, chosen, options.jobs, say)
+        found = try_all(options.root, chosen, options.jobs)
     except (ValueError, BookError) as error:
         print(error, file=sys.stderr)
         return 1
