@@ -123,7 +123,9 @@ def test_an_unfit_card_is_noticed(fresh, what):
 
 def test_the_examples_of_lists_are_yaml():
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    for block in re.findall(r"^```yaml\n(.*?)^```", text, flags=re.M | re.S):
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, flags=re.M | re.S)
+    assert len(blocks) == text.count("```yaml") > 0
+    for block in blocks:
         assert list(yaml.safe_load_all(block))
 
 
